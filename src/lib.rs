@@ -6,6 +6,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("kalive reads Linux's /proc and sock_diag: it builds for Linux only");
 
+pub mod domain;
 mod error;
 mod sys;
 

@@ -1,0 +1,10 @@
+//! What kalive knows of TCP keepalive, pure: option values and their bounds, the timer wheel,
+//! predictions, socket states and filters. Nothing here touches the system or prints.
+
+pub mod address;
+pub mod options;
+pub mod prediction;
+pub mod seconds;
+pub mod socket;
+pub mod state;
+pub mod wheel;
