@@ -7,12 +7,12 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The system refused an operation.
-    #[error("{operation}: {source}")]
+    #[error("{operation}: {cause}")]
     System {
         /// What was attempted and on which object, in the words of the kernel's interface.
         operation: String,
         /// What the system answered.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The call itself is wrong: says what is wrong and what would be right.
     #[error("{0}")]
@@ -38,7 +38,7 @@ impl<T, E: Into<io::Error>> During<T> for std::result::Result<T, E> {
     fn during<S: Into<String>>(self, operation: impl FnOnce() -> S) -> Result<T> {
         self.map_err(|error| Error::System {
             operation: operation().into(),
-            source: error.into(),
+            cause: error.into(),
         })
     }
 }

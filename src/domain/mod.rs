@@ -7,4 +7,5 @@ pub mod prediction;
 pub mod seconds;
 pub mod socket;
 pub mod state;
+pub mod tunables;
 pub mod wheel;

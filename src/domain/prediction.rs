@@ -111,8 +111,8 @@ impl KeepaliveTimers {
         Self {
             idle: options.idle,
             interval,
-            idle_late: options.idle + rate.lateness(options.idle),
-            interval_late: interval + rate.lateness(interval),
+            idle_late: options.idle.saturating_add(rate.lateness(options.idle)),
+            interval_late: interval.saturating_add(rate.lateness(interval)),
         }
     }
 
@@ -128,8 +128,17 @@ impl KeepaliveTimers {
 }
 
 fn after(first: Duration, interval: Duration, n: u128) -> Duration {
-    let nanos = first.as_nanos() + interval.as_nanos() * n;
-    Duration::from_nanos_u128(nanos)
+    first.saturating_add(times(interval, n))
+}
+
+/// `n` times `duration`, or the longest there is.
+fn times(duration: Duration, n: u128) -> Duration {
+    let nanos = duration.as_nanos().saturating_mul(n);
+    u64::try_from(nanos / 1_000_000_000).map_or(Duration::MAX, |seconds| {
+        // The remainder is below a billion.
+        let below = u32::try_from(nanos % 1_000_000_000).unwrap_or_default();
+        Duration::new(seconds, below)
+    })
 }
 
 /// How many intervals after `first` reach `limit`; at least one, because one probe must have been lost.
@@ -141,6 +150,9 @@ fn count_to_reach(limit: Duration, first: Duration, interval: Duration) -> u128 
         .max(1)
 }
 
+/// The most that `tcp_rto_max_ms` takes is 120 s; what a file claims beyond a day is not believed.
+const LONGEST_RTO: Duration = Duration::from_hours(24);
+
 /// TCP_RTO_MIN, on which the kernel's model of `tcp_retries2` is based whatever the real timeout.
 const RTO_MIN: Duration = Duration::from_millis(200);
 
@@ -149,17 +161,16 @@ const RTO_MIN: Duration = Duration::from_millis(200);
 #[must_use]
 pub fn retries2_timeout(retries: u8, rto_max: Duration) -> Duration {
     let ratio = rto_max.as_nanos() / RTO_MIN.as_nanos();
-    let doublings = u128::from(retries).min(u128::from(ratio.max(1).ilog2()));
+    let doublings = u128::from(retries).min(ratio.max(1).ilog2().into());
     let at_most = u128::from(retries) - doublings;
-    let nanos = ((2 << doublings) - 1) * RTO_MIN.as_nanos() + at_most * rto_max.as_nanos();
-    Duration::from_nanos_u128(nanos)
+    times(RTO_MIN, (2 << doublings) - 1).saturating_add(times(rto_max, at_most))
 }
 
 /// When unacknowledged data makes the kernel give up. The limit counts from the first
 /// retransmission, and is looked at only when the retransmission timer fires.
 #[must_use]
 pub fn in_flight(options: &Retransmission, rate: TickRate) -> Prediction {
-    let rto_max = options.rto_max.max(rate.jiffy());
+    let rto_max = options.rto_max.clamp(rate.jiffy(), LONGEST_RTO);
     let rto = options.rto.clamp(rate.jiffy(), rto_max);
     // A tail loss probe may put the first retransmission off by up to one more timeout.
     let first_late = rto + rto + rate.lateness(rto);
@@ -167,9 +178,9 @@ pub fn in_flight(options: &Retransmission, rate: TickRate) -> Prediction {
         // The last timer is shortened to end at the limit (tcp_clamp_rto_to_user_timeout).
         return Prediction {
             rule: Rule::RetransmissionUserTimeout,
-            earliest: rto + limit,
-            nominal: rto + limit,
-            latest: first_late + limit + rate.lateness(limit.min(rto_max)),
+            earliest: rto.saturating_add(limit),
+            nominal: rto.saturating_add(limit),
+            latest: (first_late + rate.lateness(limit.min(rto_max))).saturating_add(limit),
         };
     }
     let limit = retries2_timeout(options.retries, rto_max);
@@ -309,6 +320,28 @@ mod tests {
         assert_eq!(predicted.earliest, Duration::from_millis(924_804));
         assert!(predicted.earliest <= predicted.nominal && predicted.nominal <= predicted.latest);
         assert!(predicted.latest < Duration::from_secs(924 + 125));
+    }
+
+    proptest::proptest! {
+        /// Values that follow a sysctl, or a file that claims to be one, have no bounds.
+        #[test]
+        fn no_value_panics_and_the_window_is_in_order(
+            idle_s: u64, interval: u64, count: u8, user_timeout: u64, retries: u8, rto: u64, rto_max: u64,
+        ) {
+            for rate in [hz(100), hz(1000), TickRate::Unknown] {
+                let keepalive = keepalive(idle_s, interval, count, user_timeout);
+                let retransmission = Retransmission {
+                    rto: Duration::from_millis(rto),
+                    rto_max: Duration::from_millis(rto_max),
+                    retries,
+                    user_timeout: keepalive.user_timeout.filter(|_| count % 2 == 0),
+                };
+                for predicted in [idle(&keepalive, rate), in_flight(&retransmission, rate)] {
+                    proptest::prop_assert!(predicted.earliest <= predicted.nominal);
+                    proptest::prop_assert!(predicted.nominal <= predicted.latest);
+                }
+            }
+        }
     }
 
     /// Measured: 8.4 s with a limit of 8 s and one unacknowledged byte.

@@ -21,8 +21,9 @@ pub struct Socket {
     pub send_queue: u32,
     /// The timer that is armed at this moment.
     pub timer: Timer,
-    /// The owner's user id, as this user namespace sees it.
-    pub uid: u32,
+    /// The user id of its owner, as this user namespace sees it. The kernel keeps none for TIME-WAIT,
+    /// and sock_diag tells none for NEW-SYN-RECV; both print 0 there, which is not root.
+    pub uid: Option<u32>,
     /// The inode of its descriptors; `None` once no descriptor refers to it.
     pub inode: Option<u32>,
     /// The kernel's unique number for it (`SO_COOKIE`); `None` from /proc.

@@ -1,5 +1,13 @@
 //! The edge to the system: sockets, netlink, /proc. Everything unsafe or platform-specific is here,
 //! and nothing here knows of a report or prints.
 
+mod bytecode;
 pub(crate) mod bytes;
+pub(crate) mod holders;
 pub(crate) mod netlink;
+pub(crate) mod proc_net;
+pub(crate) mod signals;
+pub(crate) mod sock_diag;
+pub(crate) mod sysctl;
+mod tcp_info;
+pub(crate) mod tick;

@@ -1,0 +1,115 @@
+//! Runs a command line: each subcommand's way from arguments over plan, run and report to bytes. The
+//! one place that knows all of them.
+
+use std::io::{self, Write};
+
+use clap::CommandFactory as _;
+
+use crate::cli::inspect::InspectArgs;
+use crate::cli::{Cli, Command, Global};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::generate;
+use crate::plan;
+use crate::render::{self, Layout};
+use crate::report;
+use crate::run::inspect::{Event, Stop};
+use crate::sys::signals::Interrupts;
+
+/// What a subcommand may know of the world around it.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings {
+    /// Whether stdout is a terminal.
+    pub stdout_is_terminal: bool,
+    /// Its width in columns, or what the user asked for; `None` if neither is known.
+    pub columns: Option<usize>,
+    /// Whether the user wants no colours anywhere (`NO_COLOR`).
+    pub no_color: bool,
+}
+
+/// The width of a summary where nothing tells another.
+const COLUMNS: usize = 80;
+
+impl Surroundings {
+    fn layout(&self, global: Global) -> Layout {
+        Layout {
+            width: self.columns.unwrap_or(COLUMNS),
+            cut: self.stdout_is_terminal,
+            colored: global
+                .color
+                .decide(self.stdout_is_terminal && !self.no_color),
+        }
+    }
+}
+
+/// Runs what the command line asks for. Results go to `out`, warnings to `err`.
+///
+/// # Errors
+/// When it could not be measured, the call was wrong, or the result could not be written.
+pub fn run(
+    cli: &Cli,
+    surroundings: &Surroundings,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<Exit> {
+    let exit = match &cli.command {
+        Command::Inspect(args) => inspect(args, cli.global, surroundings, out, err)?,
+        Command::Completions { shell } => {
+            generate::completions(*shell, out).map_err(Error::Output)?;
+            Exit::Holds
+        }
+        Command::Man { page } => {
+            generate::man(Cli::command(), page.as_deref(), out)?;
+            Exit::Holds
+        }
+    };
+    out.flush().map_err(Error::Output)?;
+    Ok(exit)
+}
+
+fn inspect(
+    args: &InspectArgs,
+    global: Global,
+    surroundings: &Surroundings,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<Exit> {
+    let plan = plan::inspect::plan(args)?;
+    let mut interrupts = Interrupts::hold()?;
+    let mut interrupt = None;
+    let mut renderer =
+        render::inspect::Renderer::new(global.output, &plan, surroundings.layout(global));
+    let mut report = report::inspect::Report::new(plan.filter.states);
+    let ended = crate::run::inspect::run(&plan, &mut |event| {
+        report.add(&event);
+        if let Event::Socket(row) = &event {
+            renderer.socket(out, row).map_err(Error::Output)?;
+        }
+        if report.count.is_multiple_of(SOCKETS_BETWEEN_LOOKS) {
+            interrupt = interrupts.pending();
+        }
+        if interrupt.is_some() {
+            Err(Stop::Interrupted)
+        } else {
+            Ok(())
+        }
+    });
+    match ended {
+        Err(Stop::Failed(error)) => return Err(error),
+        Ok(()) | Err(Stop::Interrupted) => {}
+    }
+    renderer.finish(out, &report).map_err(Error::Output)?;
+    out.flush().map_err(Error::Output)?;
+    for incomplete in &report.incomplete {
+        warn(err, &render::inspect::warning(incomplete));
+    }
+    Ok(interrupt.map_or(Exit::Holds, Exit::Interrupted))
+}
+
+/// How many sockets pass between two looks at whether a signal has come.
+const SOCKETS_BETWEEN_LOOKS: u64 = 128;
+
+/// A warning; that it cannot be written is no reason to fail.
+fn warn(err: &mut dyn Write, text: &str) {
+    let _: io::Result<()> = writeln!(err, "kalive: {text}");
+}

@@ -1,0 +1,99 @@
+//! The command line: clap types and value parsers, nothing else. No later module sees what clap made of it
+//! but these plain structures.
+
+pub mod inspect;
+pub mod values;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+const AFTER_HELP: &str = "\
+Exit status: 0 what was asked holds; 1 the answer is negative; 2 it could not be measured or the call \
+was wrong; 130 or 143 after SIGINT or SIGTERM, with the report so far.";
+
+/// Diagnose TCP keepalive on Linux: live sockets, dead peers, forgetful middleboxes.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "kalive", version, after_help = AFTER_HELP, max_term_width = 100)]
+#[command(arg_required_else_help = true, infer_subcommands = false)]
+pub struct Cli {
+    /// What holds for every subcommand.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every subcommand.
+#[derive(Clone, Copy, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct Global {
+    /// How to print the result
+    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value_t = Output::Table)]
+    pub output: Output,
+    /// When to colour the result (also: the environment variable NO_COLOR)
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
+    pub color: When,
+    /// When to tell on stderr how a long run goes
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
+    pub progress: When,
+}
+
+/// A subcommand.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Show this machine's keepalive settings and which TCP connections they protect
+    Inspect(inspect::InspectArgs),
+    /// Print the completion script of a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print a manual page
+    Man {
+        /// The page: kalive itself, or one of its subcommands
+        #[arg(value_name = "SUBCOMMAND")]
+        page: Option<String>,
+    },
+}
+
+/// The format of the result on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// One JSON document at the end
+    Json,
+    /// One JSON event a line as it happens, the report last
+    Ndjson,
+}
+
+/// When to do something that suits a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl When {
+    /// Decides: `suitable` is what `auto` comes to.
+    #[must_use]
+    pub fn decide(self, suitable: bool) -> bool {
+        match self {
+            Self::Auto => suitable,
+            Self::Always => true,
+            Self::Never => false,
+        }
+    }
+}
+
+/// The whole command line as clap knows it, from which completions and manual pages are made.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}

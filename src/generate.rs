@@ -1,0 +1,61 @@
+//! Shell completions and manual pages, made from the command line's own description.
+
+use std::io::{self, Write};
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use crate::cli::Cli;
+use crate::error::{Error, Result};
+
+/// Writes the completion script of `shell`.
+///
+/// # Errors
+/// Those of the writer.
+pub fn completions(shell: Shell, out: &mut dyn Write) -> io::Result<()> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "kalive", &mut script);
+    out.write_all(&script)
+}
+
+/// Writes the manual page of kalive, or of one of its subcommands.
+///
+/// # Errors
+/// When there is no such subcommand, or the writer fails.
+pub fn man(command: clap::Command, page: Option<&str>, out: &mut dyn Write) -> Result<()> {
+    let pages = pages(command);
+    let wanted = page.map_or_else(|| String::from("kalive"), |name| format!("kalive-{name}"));
+    match pages.iter().find(|(name, _)| *name == wanted) {
+        Some((_, man)) => man.render(out).map_err(Error::Output),
+        None => {
+            let names: Vec<&str> = pages
+                .iter()
+                .filter_map(|(name, _)| name.strip_prefix("kalive-"))
+                .collect();
+            Err(Error::Usage(format!(
+                "there is no page '{}': write one of {}, or nothing for kalive itself",
+                page.unwrap_or_default(),
+                names.join(", ")
+            )))
+        }
+    }
+}
+
+/// Every manual page with its name, such as `kalive-inspect`.
+#[must_use]
+pub fn pages(mut command: clap::Command) -> Vec<(String, Man)> {
+    command.build();
+    let subcommands: Vec<clap::Command> = command
+        .get_subcommands()
+        .filter(|subcommand| !subcommand.is_hide_set() && subcommand.get_name() != "help")
+        .cloned()
+        .collect();
+    std::iter::once(command)
+        .chain(subcommands)
+        .map(|command| {
+            let name = command.get_bin_name().unwrap_or("kalive").replace(' ', "-");
+            (name, Man::new(command).manual("kalive manual"))
+        })
+        .collect()
+}

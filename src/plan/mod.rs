@@ -1,0 +1,3 @@
+//! From arguments to what is to be done: pure data, computed by pure functions.
+
+pub(crate) mod inspect;

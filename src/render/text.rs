@@ -1,0 +1,85 @@
+//! Small pieces of text that every command shows alike: durations, and names from outside.
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+/// A duration in its two largest units, for narrow columns: `2h 11m`, `1m 15s`, `12.3s`, `250ms`. Rounded down.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Brief(pub(crate) Duration);
+
+impl fmt::Display for Brief {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs();
+        let tenths = self.0.subsec_millis() / 100;
+        let (large, unit, small, part) = match seconds {
+            0 => return write!(f, "{}ms", self.0.as_millis()),
+            1..60 if tenths > 0 => return write!(f, "{seconds}.{tenths}s"),
+            1..60 => return write!(f, "{seconds}s"),
+            60..3_600 => (seconds / 60, 'm', seconds % 60, 's'),
+            3_600..86_400 => (seconds / 3_600, 'h', seconds % 3_600 / 60, 'm'),
+            _ => (seconds / 86_400, 'd', seconds % 86_400 / 3_600, 'h'),
+        };
+        write!(f, "{large}{unit}")?;
+        if small == 0 {
+            Ok(())
+        } else {
+            write!(f, " {small}{part}")
+        }
+    }
+}
+
+/// A duration in full, to the millisecond: `2h 11m 15s`.
+pub(crate) fn full(duration: Duration) -> humantime::FormattedDuration {
+    let whole = Duration::from_secs(duration.as_secs());
+    humantime::format_duration(whole + Duration::from_millis(duration.subsec_millis().into()))
+}
+
+/// Appends text that comes from outside with control characters escaped.
+pub(crate) fn push_escaped(target: &mut String, text: &str) {
+    for character in text.chars() {
+        if character.is_control() {
+            let _ = write!(target, "{}", character.escape_default());
+        } else {
+            target.push(character);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brief_durations() {
+        for (milliseconds, text) in [
+            (0, "0ms"),
+            (999, "999ms"),
+            (1_000, "1s"),
+            (12_390, "12.3s"),
+            (59_999, "59.9s"),
+            (75_000, "1m 15s"),
+            (3_600_000, "1h"),
+            (7_199_999, "1h 59m"),
+            (432_000_000, "5d"),
+            (90_000_000, "1d 1h"),
+        ] {
+            assert_eq!(Brief(Duration::from_millis(milliseconds)).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn full_durations() {
+        assert_eq!(full(Duration::from_secs(7_875)).to_string(), "2h 11m 15s");
+        assert_eq!(
+            full(Duration::from_nanos(1_500_000_999)).to_string(),
+            "1s 500ms"
+        );
+    }
+
+    #[test]
+    fn outside_text_cannot_move_the_cursor() {
+        let mut text = String::new();
+        push_escaped(&mut text, "a\x1b[2Jb\nc\u{9b}d");
+        assert_eq!(text, "a\\u{1b}[2Jb\\nc\\u{9b}d");
+    }
+}

@@ -1,0 +1,3 @@
+//! Folds the events of a run into a report: plain documented fields that every format prints.
+
+pub(crate) mod inspect;

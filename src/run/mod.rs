@@ -1,0 +1,3 @@
+//! Carries a plan out on the system and tells what happens as events. Prints nothing.
+
+pub(crate) mod inspect;

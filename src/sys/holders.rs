@@ -1,0 +1,218 @@
+//! Which processes hold which socket: scans the descriptors below /proc once. Compact, because a host
+//! may have hundreds of thousands: a sorted list of (inode, pid, descriptor).
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::mem::MaybeUninit;
+use std::path::{Path, PathBuf};
+
+use procfs::process::Process;
+use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
+
+/// Every descriptor of a socket that could be seen.
+#[derive(Debug, Default)]
+pub(crate) struct Holders {
+    /// Sorted, without doubles.
+    descriptors: Vec<Descriptor>,
+    names: HashMap<u32, String>,
+    /// Processes whose descriptors could not be read, by the reason.
+    pub(crate) unreadable: BTreeMap<String, Vec<u32>>,
+}
+
+/// A descriptor of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Descriptor {
+    inode: u32,
+    pid: u32,
+    fd: u32,
+}
+
+/// A process that holds a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Holder<'a> {
+    pub(crate) pid: u32,
+    pub(crate) fd: u32,
+    pub(crate) name: &'a str,
+}
+
+impl Holders {
+    /// Scans the processes below `proc`. Threads that may have a descriptor table of their own are looked
+    /// into too. Processes that end meanwhile are passed over.
+    ///
+    /// # Errors
+    /// When `proc` itself cannot be listed.
+    pub(crate) fn scan(proc: &Path, live: bool) -> io::Result<Self> {
+        let mut found = Self::default();
+        let mut buffer = Box::new([MaybeUninit::uninit(); 32 * 1024]);
+        for pid in numeric_entries(proc)? {
+            found.scan_process(proc, pid, live, buffer.as_mut_slice());
+        }
+        found.descriptors.sort_unstable();
+        found.descriptors.dedup();
+        Ok(found)
+    }
+
+    fn scan_process(&mut self, proc: &Path, pid: u32, live: bool, buffer: &mut [MaybeUninit<u8>]) {
+        let directory = proc.join(pid.to_string());
+        let before = self.descriptors.len();
+        if let Err(error) = self.scan_descriptors(&directory.join("fd"), pid, buffer) {
+            if !is_gone(&error) {
+                self.unreadable.entry(reason(&error)).or_default().push(pid);
+            }
+            return;
+        }
+        let process = Process::new_with_root(directory.clone()).and_then(|process| process.stat());
+        let threads = process.as_ref().map_or(1, |stat| stat.num_threads);
+        if threads > 1 || !live {
+            self.scan_threads(&directory, pid, live, buffer);
+        }
+        if self.descriptors.len() > before {
+            let name = process.map_or_else(|_| String::from("?"), |stat| stat.comm);
+            self.names.insert(pid, name);
+        }
+    }
+
+    /// Threads share the table of descriptors, unless one has called `unshare(CLONE_FILES)`.
+    fn scan_threads(
+        &mut self,
+        process: &Path,
+        pid: u32,
+        live: bool,
+        buffer: &mut [MaybeUninit<u8>],
+    ) {
+        let tasks = process.join("task");
+        for tid in numeric_entries(&tasks).unwrap_or_default() {
+            if tid == pid || live && share_descriptors(pid, tid) {
+                continue;
+            }
+            let descriptors = tasks.join(tid.to_string()).join("fd");
+            if let Err(error) = self.scan_descriptors(&descriptors, pid, buffer)
+                && !is_gone(&error)
+            {
+                self.unreadable.entry(reason(&error)).or_default().push(tid);
+            }
+        }
+    }
+
+    fn scan_descriptors(
+        &mut self,
+        directory: &PathBuf,
+        pid: u32,
+        buffer: &mut [MaybeUninit<u8>],
+    ) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = openat(CWD, directory, flags, Mode::empty())?;
+        let mut entries = RawDir::new(&opened, buffer);
+        while let Some(entry) = entries.next() {
+            let entry = entry?;
+            let Some(fd) = number(entry.file_name().to_bytes()) else {
+                continue;
+            };
+            // The longest link of a socket is "socket:[4294967295]"; others may be cut short.
+            let mut link = [MaybeUninit::uninit(); 32];
+            match readlinkat_raw(&opened, entry.file_name(), &mut link) {
+                Ok((target, _)) => {
+                    if let Some(inode) = socket_inode(target) {
+                        self.descriptors.push(Descriptor { inode, pid, fd });
+                    }
+                }
+                Err(error) if is_gone(&error.into()) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Who holds the socket with this inode, by pid and descriptor.
+    pub(crate) fn of(&self, inode: u32) -> impl Iterator<Item = Holder<'_>> {
+        let start = self
+            .descriptors
+            .partition_point(|descriptor| descriptor.inode < inode);
+        self.descriptors
+            .get(start..)
+            .unwrap_or_default()
+            .iter()
+            .take_while(move |descriptor| descriptor.inode == inode)
+            .map(|descriptor| Holder {
+                pid: descriptor.pid,
+                fd: descriptor.fd,
+                name: self.names.get(&descriptor.pid).map_or("?", String::as_str),
+            })
+    }
+}
+
+/// `kcmp(KCMP_FILES)`; where the kernel does not tell, the tables may differ.
+fn share_descriptors(pid: u32, tid: u32) -> bool {
+    const KCMP_FILES: libc::c_int = 2;
+    #[expect(unsafe_code, reason = "no wrapper for kcmp in nix, rustix or libc")]
+    // SAFETY: kcmp takes five integers, reads and writes no memory of ours.
+    let order = unsafe { libc::syscall(libc::SYS_kcmp, pid, tid, KCMP_FILES, 0, 0) };
+    order == 0
+}
+
+/// The entries of a directory that are numbers: processes, threads.
+fn numeric_entries(directory: &Path) -> io::Result<Vec<u32>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        numbers.extend(number(entry?.file_name().as_encoded_bytes()));
+    }
+    Ok(numbers)
+}
+
+fn number(name: &[u8]) -> Option<u32> {
+    str::from_utf8(name).ok()?.parse().ok()
+}
+
+fn socket_inode(link: &[u8]) -> Option<u32> {
+    number(link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?)
+}
+
+/// The process ended, or closed the descriptor, while we looked.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
+}
+
+fn reason(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(libc::EACCES | libc::EPERM) => String::from("not permitted"),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn links_of_sockets() {
+        assert_eq!(socket_inode(b"socket:[123]"), Some(123));
+        assert_eq!(socket_inode(b"socket:[4294967296]"), None);
+        assert_eq!(socket_inode(b"pipe:[123]"), None);
+        assert_eq!(socket_inode(b"socket:[123"), None);
+    }
+
+    /// A copy of /proc, as a support archive has it: two processes share a socket.
+    #[test]
+    fn a_copied_proc() {
+        let root = tempfile::tempdir().unwrap();
+        for (pid, fds) in [(10, [3, 4]), (11, [3, 5])] {
+            let process = root.path().join(pid.to_string());
+            std::fs::create_dir_all(process.join("fd")).unwrap();
+            let stat = format!("{pid} (a) b) S {}", "1 ".repeat(49));
+            std::fs::write(process.join("stat"), stat).unwrap();
+            for fd in fds {
+                let target = if fd == 5 { "pipe:[70]" } else { "socket:[70]" };
+                symlink(target, process.join("fd").join(fd.to_string())).unwrap();
+            }
+        }
+        let holders = Holders::scan(root.path(), false).unwrap();
+        let found: Vec<_> = holders
+            .of(70)
+            .map(|holder| (holder.pid, holder.fd, holder.name))
+            .collect();
+        assert_eq!(found, [(10, 3, "a) b"), (10, 4, "a) b"), (11, 3, "a) b")]);
+        assert_eq!(holders.of(71).count(), 0);
+        assert!(holders.unreadable.is_empty());
+    }
+}

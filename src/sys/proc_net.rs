@@ -1,0 +1,205 @@
+//! TCP sockets from /proc/net/tcp and tcp6 (`get_tcp4_sock` and its kin in net/ipv4/tcp_ipv4.c): the
+//! fallback where sock_diag is missing, and the source for a copy of /proc.
+
+use std::io::{self, BufRead, Read as _};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::domain::socket::{Socket, Timer, TimerKind};
+use crate::domain::state::State;
+
+/// The unit of times in /proc, `USER_HZ`: 10 ms on every architecture that Rust has a Linux target for.
+const CLOCK_TICK: Duration = Duration::from_millis(10);
+/// Longer lines than this do not come from a kernel; what is beyond is a malformed line too.
+const LONGEST_LINE: u64 = 1024;
+
+/// The lines that could not be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Malformed {
+    pub(crate) lines: usize,
+    /// The first of them, counted from 1.
+    pub(crate) first: Option<usize>,
+}
+
+/// Hands each socket of the table to `each`. A malformed line costs that line.
+///
+/// # Errors
+/// Those of the reader and of `each`.
+pub(crate) fn read<E: From<io::Error>>(
+    mut table: impl BufRead,
+    mut each: impl FnMut(&Socket) -> Result<(), E>,
+) -> Result<Malformed, E> {
+    let mut malformed = Malformed::default();
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        if (&mut table)
+            .take(LONGEST_LINE)
+            .read_until(b'\n', &mut line)?
+            == 0
+        {
+            break;
+        }
+        let heading = number == 1 && line.trim_ascii_start().starts_with(b"sl");
+        if heading || line.trim_ascii().is_empty() {
+            continue;
+        }
+        match str::from_utf8(&line).ok().and_then(parse) {
+            Some(socket) => each(&socket)?,
+            None => {
+                malformed.lines += 1;
+                malformed.first.get_or_insert(number);
+            }
+        }
+    }
+    Ok(malformed)
+}
+
+fn parse(line: &str) -> Option<Socket> {
+    let mut columns = line.split_ascii_whitespace();
+    let _slot = columns.next()?.strip_suffix(':')?;
+    let (local, peer) = (address(columns.next()?)?, address(columns.next()?)?);
+    let state = hexadecimal(columns.next()?).and_then(|number| u8::try_from(number).ok())?;
+    let (send_queue, receive_queue) = pair(columns.next()?)?;
+    let (timer, expires) = pair(columns.next()?)?;
+    let retransmissions = hexadecimal(columns.next()?)?;
+    let uid = columns.next()?.parse().ok()?;
+    let unanswered: u32 = columns.next()?.parse().ok()?;
+    let inode: u32 = columns.next()?.parse().ok()?;
+    let (_references, _pointer) = (columns.next()?, columns.next()?);
+    let is_full_socket = columns.next().is_some();
+
+    let state = told_apart(State::from_kernel(state), is_full_socket);
+    let kind = TimerKind::from_kernel(u8::try_from(timer).ok()?);
+    let count = match kind {
+        TimerKind::Keepalive | TimerKind::Persist => unanswered,
+        TimerKind::None | TimerKind::Retransmit | TimerKind::TimeWait | TimerKind::Unknown(_) => {
+            retransmissions
+        }
+    };
+    Some(Socket {
+        state,
+        local,
+        peer,
+        receive_queue,
+        send_queue,
+        timer: Timer {
+            kind,
+            expires: (kind != TimerKind::None).then(|| CLOCK_TICK * expires),
+            count: u8::try_from(count).unwrap_or(u8::MAX),
+        },
+        uid: (state != State::TimeWait).then_some(uid),
+        inode: (inode != 0).then_some(inode),
+        cookie: None,
+        activity: None,
+    })
+}
+
+/// A request in a listener's queue (NEW-SYN-RECV) is printed as SYN-RECV, but without the columns that only
+/// a full socket has.
+fn told_apart(state: State, is_full_socket: bool) -> State {
+    if state == State::SynReceived && !is_full_socket {
+        State::NewSynReceived
+    } else {
+        state
+    }
+}
+
+/// An address as the kernel prints it: 32-bit words of network order, each in the host's.
+fn address(text: &str) -> Option<SocketAddr> {
+    let (ip, port) = text.split_once(':')?;
+    let port = u16::from_str_radix(port, 16)
+        .ok()
+        .filter(|_| port.len() == 4)?;
+    let word = |index: usize| {
+        let digits = ip.get(index * 8..index * 8 + 8)?;
+        u32::from_str_radix(digits, 16).ok().map(u32::to_ne_bytes)
+    };
+    match ip.len() {
+        8 => Some((word(0)?, port).into()),
+        32 => {
+            let mut octets = [0; 16];
+            for (index, chunk) in octets.chunks_exact_mut(4).enumerate() {
+                chunk.copy_from_slice(&word(index)?);
+            }
+            Some((octets, port).into())
+        }
+        _ => None,
+    }
+}
+
+fn pair(text: &str) -> Option<(u32, u32)> {
+    let (first, second) = text.split_once(':')?;
+    Some((hexadecimal(first)?, hexadecimal(second)?))
+}
+
+fn hexadecimal(text: &str) -> Option<u32> {
+    u32::from_str_radix(text, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sockets(table: &str) -> (Vec<Socket>, Malformed) {
+        let mut found = Vec::new();
+        let malformed = read(table.as_bytes(), |socket| {
+            found.push(socket.clone());
+            Ok::<_, io::Error>(())
+        })
+        .unwrap();
+        (found, malformed)
+    }
+
+    /// Lines that Linux 6.18 printed.
+    const CAPTURED: &str = include_str!("../../tests/data/proc-net-tcp");
+    const CAPTURED6: &str = include_str!("../../tests/data/proc-net-tcp6");
+
+    #[test]
+    fn a_captured_table() {
+        let (found, malformed) = sockets(CAPTURED);
+        assert_eq!(malformed, Malformed::default());
+        insta::assert_debug_snapshot!(found);
+    }
+
+    #[test]
+    fn a_captured_table_of_ipv6() {
+        let (found, malformed) = sockets(CAPTURED6);
+        assert_eq!(malformed, Malformed::default());
+        insta::assert_debug_snapshot!(found);
+    }
+
+    #[test]
+    fn a_malformed_line_costs_that_line() {
+        let whole = CAPTURED.lines().count() - 1;
+        let mut lines: Vec<&str> = CAPTURED.lines().collect();
+        lines.insert(2, "   1: 0100007F:0016 00000000");
+        lines.insert(
+            4,
+            "   1: 0100007F:0G16 00000000:0000 0A 0:0 00:0 0 0 0 7 1 0",
+        );
+        let (found, malformed) = sockets(&lines.join("\n"));
+        assert_eq!(found.len(), whole);
+        assert_eq!((malformed.lines, malformed.first), (2, Some(3)));
+    }
+
+    #[test]
+    fn an_empty_table_has_no_sockets() {
+        assert_eq!(sockets("  sl  local_address rem_address\n").0, []);
+        assert_eq!(sockets("").0, []);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = read(&bytes[..], |_| Ok::<_, io::Error>(()));
+        }
+
+        #[test]
+        fn damaged_lines_do_not_panic(at in 0..150_usize, byte: u8) {
+            let mut bytes = CAPTURED.as_bytes().to_vec();
+            bytes[at + 151] = byte;
+            let _ = read(&bytes[..], |_| Ok::<_, io::Error>(()));
+        }
+    }
+}

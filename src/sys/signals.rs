@@ -1,0 +1,62 @@
+//! SIGINT and SIGTERM as something to look at between two steps, or to wait for, instead of a
+//! sudden end: the report so far is printed first.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::error::{During as _, Result};
+
+/// The signals that end a run early.
+#[derive(Debug)]
+pub struct Interrupts {
+    descriptor: SignalFd,
+    signals: SigSet,
+}
+
+/// What ended a run early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Interrupt {
+    /// SIGINT.
+    Interrupted,
+    /// SIGTERM.
+    Terminated,
+}
+
+impl Interrupts {
+    /// From now on SIGINT and SIGTERM are held for [`Self::pending`], in this thread and those it starts.
+    ///
+    /// # Errors
+    /// When the system refuses the signal descriptor.
+    pub fn hold() -> Result<Self> {
+        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+        signals
+            .thread_block()
+            .during(|| "blocking SIGINT and SIGTERM")?;
+        let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
+        let descriptor = SignalFd::with_flags(&signals, flags).during(|| "signalfd")?;
+        Ok(Self {
+            descriptor,
+            signals,
+        })
+    }
+
+    /// The signal that has arrived, if one has. After the first, a second one ends the process at once.
+    pub fn pending(&mut self) -> Option<Interrupt> {
+        let arrived = self.descriptor.read_signal().ok().flatten()?;
+        let _ = self.signals.thread_unblock();
+        let terminated = i32::try_from(arrived.ssi_signo) == Ok(libc::SIGTERM);
+        Some(if terminated {
+            Interrupt::Terminated
+        } else {
+            Interrupt::Interrupted
+        })
+    }
+}
+
+impl AsFd for Interrupts {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
