@@ -84,7 +84,7 @@ impl Renderer {
 /// What could not be read, as a warning.
 pub(crate) fn warning(incomplete: &Incomplete) -> String {
     const SHOWN: usize = 8;
-    let mut text = format!("not shown: {}: {}", incomplete.what, incomplete.why);
+    let mut text = format!("not known: {}: {}", incomplete.what, incomplete.why);
     if !incomplete.pids.is_empty() {
         let pids: Vec<String> = incomplete
             .pids

@@ -28,10 +28,18 @@ impl fmt::Display for Brief {
     }
 }
 
-/// A duration in full, to the millisecond: `2h 11m 15s`.
+/// A duration in full: `2h 11m 15s`, rounded up to seconds from a minute on, to milliseconds below.
 pub(crate) fn full(duration: Duration) -> humantime::FormattedDuration {
-    let whole = Duration::from_secs(duration.as_secs());
-    humantime::format_duration(whole + Duration::from_millis(duration.subsec_millis().into()))
+    let unit = if duration < Duration::from_mins(1) {
+        1_000_000
+    } else {
+        1_000_000_000
+    };
+    let units = duration.as_nanos().div_ceil(unit);
+    let seconds = u64::try_from(units * unit / 1_000_000_000).unwrap_or(u64::MAX);
+    // What is left is below a billion.
+    let below = u32::try_from(units * unit % 1_000_000_000).unwrap_or_default();
+    humantime::format_duration(Duration::new(seconds, below))
 }
 
 /// Appends text that comes from outside with control characters escaped.

@@ -16,7 +16,7 @@ use crate::error::{During as _, Error, Result};
 use crate::plan::inspect::{Filter, Plan, Source};
 use crate::sys::holders::{Holder, Holders};
 use crate::sys::netlink::DumpLoss;
-use crate::sys::sock_diag::{self, Family, Query};
+use crate::sys::sock_diag::{self, Query};
 use crate::sys::{proc_net, sysctl, tick};
 
 /// What an inspection finds, in this order; sockets and gaps many times.
@@ -120,7 +120,10 @@ pub(crate) fn run(
     })?;
     for (why, pids) in holders.iter().flat_map(|holders| &holders.unreadable) {
         emit(Event::Incomplete(Incomplete {
-            what: format!("the sockets that {} other processes hold", pids.len()),
+            what: match pids.len() {
+                1 => String::from("which sockets 1 process holds"),
+                several => format!("which sockets {several} processes hold"),
+            },
             why: why.clone(),
             pids: pids.clone(),
         }))?;
@@ -177,16 +180,14 @@ fn dump_sockets(plan: &Plan, emit: Emit, each: Each) -> std::result::Result<(), 
         peer: &plan.filter.peer,
         info: plan.info,
     };
-    for family in Family::BOTH {
-        let loss = sock_diag::dump(family, &query, |socket| each(socket, &mut *emit))?;
-        if let Some(why) = describe(loss) {
-            let what = format!("some {family} sockets, perhaps");
-            emit(Event::Incomplete(Incomplete {
-                what,
-                why,
-                pids: Vec::new(),
-            }))?;
-        }
+    let loss = sock_diag::dump(&query, |socket| each(socket, &mut *emit))?;
+    if let Some(why) = describe(loss) {
+        let what = String::from("some sockets, perhaps");
+        emit(Event::Incomplete(Incomplete {
+            what,
+            why,
+            pids: Vec::new(),
+        }))?;
     }
     Ok(())
 }
@@ -212,12 +213,12 @@ fn describe(loss: DumpLoss) -> Option<String> {
 }
 
 fn read_tables(proc: &Proc, emit: Emit, each: Each) -> std::result::Result<(), Stop> {
-    for (family, name) in [(Family::V4, "tcp"), (Family::V6, "tcp6")] {
+    for name in ["tcp", "tcp6"] {
         let path = proc.root.join("net").join(name);
         let table = match File::open(&path) {
             Ok(table) => BufReader::new(table),
             // A kernel without IPv6 has no tcp6, and nothing is missing.
-            Err(error) if family == Family::V6 && error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if name == "tcp6" && error.kind() == io::ErrorKind::NotFound => {
                 continue;
             }
             Err(error) => Err(error).during(|| format!("open {}", path.display()))?,

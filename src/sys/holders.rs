@@ -5,9 +5,14 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, available_parallelism};
 
 use procfs::process::Process;
 use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
+
+/// More threads than this do not pay.
+const MOST_SCANNERS: usize = 4;
 
 /// Every descriptor of a socket that could be seen.
 #[derive(Debug, Default)]
@@ -42,14 +47,43 @@ impl Holders {
     /// # Errors
     /// When `proc` itself cannot be listed.
     pub(crate) fn scan(proc: &Path, live: bool) -> io::Result<Self> {
-        let mut found = Self::default();
-        let mut buffer = Box::new([MaybeUninit::uninit(); 32 * 1024]);
-        for pid in numeric_entries(proc)? {
-            found.scan_process(proc, pid, live, buffer.as_mut_slice());
+        let pids = numeric_entries(proc)?;
+        let next = AtomicUsize::new(0);
+        let scanner = || {
+            let mut found = Self::default();
+            let mut buffer = Box::new([MaybeUninit::uninit(); 32 * 1024]);
+            while let Some(&pid) = pids.get(next.fetch_add(1, Ordering::Relaxed)) {
+                found.scan_process(proc, pid, live, buffer.as_mut_slice());
+            }
+            found
+        };
+        // The kernel's work for each descriptor outweighs ours, and goes on beside that for another process.
+        let others = available_parallelism().map_or(0, |cores| cores.get().min(MOST_SCANNERS) - 1);
+        let mut all = thread::scope(|scope| {
+            let started: Vec<_> = (0..others)
+                .map_while(|_| thread::Builder::new().spawn_scoped(scope, scanner).ok())
+                .collect();
+            let mut all = scanner();
+            for other in started {
+                all.merge(
+                    other
+                        .join()
+                        .map_err(|_| io::Error::other("a scanning thread panicked"))?,
+                );
+            }
+            Ok::<_, io::Error>(all)
+        })?;
+        all.descriptors.sort_unstable();
+        all.descriptors.dedup();
+        Ok(all)
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.descriptors.extend(other.descriptors);
+        self.names.extend(other.names);
+        for (why, pids) in other.unreadable {
+            self.unreadable.entry(why).or_default().extend(pids);
         }
-        found.descriptors.sort_unstable();
-        found.descriptors.dedup();
-        Ok(found)
     }
 
     fn scan_process(&mut self, proc: &Path, pid: u32, live: bool, buffer: &mut [MaybeUninit<u8>]) {
