@@ -223,11 +223,22 @@ fn read_tables(proc: &Proc, emit: Emit, each: Each) -> std::result::Result<(), S
             }
             Err(error) => Err(error).during(|| format!("open {}", path.display()))?,
         };
-        let malformed = proc_net::read(table, |socket| each(socket, &mut *emit))?;
-        if let Some(first) = malformed.first {
+        let loss = proc_net::read(table, |socket| each(socket, &mut *emit))?;
+        if let Some(first) = loss.first_malformed {
             emit(Event::Incomplete(Incomplete {
-                what: format!("{} lines of {}", malformed.lines, path.display()),
+                what: format!("{} of the lines of {}", loss.malformed, path.display()),
                 why: format!("malformed, the first is line {first}"),
+                pids: Vec::new(),
+            }))?;
+        }
+        if loss.repeated > 0 {
+            emit(Event::Incomplete(Incomplete {
+                what: String::from("some sockets, perhaps"),
+                why: format!(
+                    "{} changed while it was read: {} lines came twice and were counted once",
+                    path.display(),
+                    loss.repeated
+                ),
                 pids: Vec::new(),
             }))?;
         }

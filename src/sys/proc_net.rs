@@ -1,6 +1,8 @@
 //! TCP sockets from /proc/net/tcp and tcp6 (`get_tcp4_sock` and its kin in net/ipv4/tcp_ipv4.c): the
 //! fallback where sock_diag is missing, and the source for a copy of /proc.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io::{self, BufRead, Read as _};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,23 +15,30 @@ const CLOCK_TICK: Duration = Duration::from_millis(10);
 /// Longer lines than this do not come from a kernel; what is beyond is a malformed line too.
 const LONGEST_LINE: u64 = 1024;
 
-/// The lines that could not be read.
+/// What went wrong with single lines of a table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Malformed {
-    pub(crate) lines: usize,
+pub(crate) struct TableLoss {
+    /// Lines that do not follow the format.
+    pub(crate) malformed: usize,
     /// The first of them, counted from 1.
-    pub(crate) first: Option<usize>,
+    pub(crate) first_malformed: Option<usize>,
+    /// Lines that came twice. The kernel steps back where connections come and go while the table is read
+    /// (seen on 6.18, never with sock_diag); what makes it repeat lines can make it miss some too.
+    pub(crate) repeated: usize,
 }
 
-/// Hands each socket of the table to `each`. A malformed line costs that line.
+/// Hands each socket of the table to `each`, once. A malformed line costs that line.
 ///
 /// # Errors
 /// Those of the reader and of `each`.
 pub(crate) fn read<E: From<io::Error>>(
     mut table: impl BufRead,
     mut each: impl FnMut(&Socket) -> Result<(), E>,
-) -> Result<Malformed, E> {
-    let mut malformed = Malformed::default();
+) -> Result<TableLoss, E> {
+    let mut loss = TableLoss::default();
+    let hasher = RandomState::new();
+    // Hashes, not rows: this table may be long.
+    let mut seen = HashSet::new();
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
@@ -45,14 +54,21 @@ pub(crate) fn read<E: From<io::Error>>(
             continue;
         }
         match str::from_utf8(&line).ok().and_then(parse) {
-            Some(socket) => each(&socket)?,
+            Some(socket) => {
+                let identity = (socket.local, socket.peer, socket.inode);
+                if seen.insert(hasher.hash_one(identity)) {
+                    each(&socket)?;
+                } else {
+                    loss.repeated += 1;
+                }
+            }
             None => {
-                malformed.lines += 1;
-                malformed.first.get_or_insert(number);
+                loss.malformed += 1;
+                loss.first_malformed.get_or_insert(number);
             }
         }
     }
-    Ok(malformed)
+    Ok(loss)
 }
 
 fn parse(line: &str) -> Option<Socket> {
@@ -141,14 +157,14 @@ fn hexadecimal(text: &str) -> Option<u32> {
 mod tests {
     use super::*;
 
-    fn sockets(table: &str) -> (Vec<Socket>, Malformed) {
+    fn sockets(table: &str) -> (Vec<Socket>, TableLoss) {
         let mut found = Vec::new();
-        let malformed = read(table.as_bytes(), |socket| {
+        let loss = read(table.as_bytes(), |socket| {
             found.push(socket.clone());
             Ok::<_, io::Error>(())
         })
         .unwrap();
-        (found, malformed)
+        (found, loss)
     }
 
     /// Lines that Linux 6.18 printed.
@@ -157,15 +173,15 @@ mod tests {
 
     #[test]
     fn a_captured_table() {
-        let (found, malformed) = sockets(CAPTURED);
-        assert_eq!(malformed, Malformed::default());
+        let (found, loss) = sockets(CAPTURED);
+        assert_eq!(loss, TableLoss::default());
         insta::assert_debug_snapshot!(found);
     }
 
     #[test]
     fn a_captured_table_of_ipv6() {
-        let (found, malformed) = sockets(CAPTURED6);
-        assert_eq!(malformed, Malformed::default());
+        let (found, loss) = sockets(CAPTURED6);
+        assert_eq!(loss, TableLoss::default());
         insta::assert_debug_snapshot!(found);
     }
 
@@ -178,9 +194,17 @@ mod tests {
             4,
             "   1: 0100007F:0G16 00000000:0000 0A 0:0 00:0 0 0 0 7 1 0",
         );
-        let (found, malformed) = sockets(&lines.join("\n"));
+        let (found, loss) = sockets(&lines.join("\n"));
         assert_eq!(found.len(), whole);
-        assert_eq!((malformed.lines, malformed.first), (2, Some(3)));
+        assert_eq!((loss.malformed, loss.first_malformed), (2, Some(3)));
+    }
+
+    #[test]
+    fn a_line_that_comes_twice_counts_once() {
+        let body = CAPTURED.split_once('\n').unwrap().1;
+        let (found, loss) = sockets(&[CAPTURED, body].concat());
+        assert_eq!(found.len(), body.lines().count());
+        assert_eq!(loss.repeated, found.len());
     }
 
     #[test]

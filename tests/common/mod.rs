@@ -1,0 +1,87 @@
+//! What the tests of the command line share: running the binary, and connections in every state.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test file uses its own part; a test may panic"
+)]
+
+use std::io::{Read as _, Write as _};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// The binary under test, with an environment that does not depend on who runs the tests.
+pub fn kalive() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kalive"));
+    command
+        .env_remove("COLUMNS")
+        .env_remove("NO_COLOR")
+        .env_remove("KALIVE_UPDATE");
+    command
+}
+
+/// Runs `kalive` with words separated by spaces.
+pub fn run(line: &str) -> Output {
+    kalive().args(line.split_whitespace()).output().unwrap()
+}
+
+/// Runs it, expects exit 0, and gives what it printed.
+pub fn stdout(line: &str) -> String {
+    let output = run(line);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "kalive {line}: {}\n{errors}",
+        output.status
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs it with `-o json` and parses the document.
+pub fn json(line: &str) -> Value {
+    serde_json::from_str(&stdout(&format!("{line} -o json"))).unwrap()
+}
+
+/// The sockets of a JSON report.
+pub fn sockets(report: &Value) -> &Vec<Value> {
+    report["sockets"].as_array().unwrap()
+}
+
+/// A connection over loopback, both ends in this process.
+pub struct Connection {
+    pub client: TcpStream,
+    pub server: TcpStream,
+}
+
+impl Connection {
+    pub fn to(listener: &TcpListener) -> Self {
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        Self { client, server }
+    }
+
+    /// The client's own address, which tells this connection from all others.
+    pub fn client_address(&self) -> SocketAddr {
+        self.client.local_addr().unwrap()
+    }
+
+    /// Closes the client and waits until the server has seen it.
+    pub fn close_client(self) -> TcpStream {
+        drop(self.client);
+        let mut server = self.server;
+        assert_eq!(server.read(&mut [0]).unwrap(), 0);
+        server
+    }
+
+    /// Sends until nothing more fits, so that data stays in flight.
+    pub fn stuff(&mut self) {
+        self.client.set_nonblocking(true).unwrap();
+        while self.client.write(&[0; 65_536]).is_ok() {}
+    }
+}
+
+/// A listener on a free port.
+pub fn listener(address: impl Into<IpAddr>) -> TcpListener {
+    TcpListener::bind((address.into(), 0)).unwrap()
+}
