@@ -277,7 +277,7 @@ sshd         7  [2001:db8:1:2:3:4:5:6]:44321
     fn a_terminal_cuts_in_the_middle() {
         let expected = "\
 NAME      SIZE  PEER
-sshd         7  [2001:db…:44321
+sshd         7  [2001:db8…44321
 ßtrange  12345  10.0.0.1:1
 ";
         assert_eq!(printed(31, true, &ROWS), expected);

@@ -79,9 +79,14 @@ mod tests {
     fn full_durations() {
         assert_eq!(full(Duration::from_secs(7_875)).to_string(), "2h 11m 15s");
         assert_eq!(
-            full(Duration::from_nanos(1_500_000_999)).to_string(),
-            "1s 500ms"
+            full(Duration::from_nanos(1_500_000_001)).to_string(),
+            "1s 501ms"
         );
+        assert_eq!(
+            full(Duration::from_millis(8_024_504)).to_string(),
+            "2h 13m 45s"
+        );
+        let _longest_does_not_panic = full(Duration::MAX).to_string();
     }
 
     #[test]

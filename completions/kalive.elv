@@ -1,0 +1,86 @@
+
+use builtin;
+use str;
+
+set edit:completion:arg-completer[kalive] = {|@words|
+    fn spaces {|n|
+        builtin:repeat $n ' ' | str:join ''
+    }
+    fn cand {|text desc|
+        edit:complex-candidate $text &display=$text' '(spaces (- 14 (wcswidth $text)))$desc
+    }
+    var command = 'kalive'
+    for word $words[1..-1] {
+        if (str:has-prefix $word '-') {
+            break
+        }
+        set command = $command';'$word
+    }
+    var completions = [
+        &'kalive'= {
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to colour the result (also: the environment variable NO_COLOR)'
+            cand --progress 'When to tell on stderr how a long run goes'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand inspect 'Show this machine''s keepalive settings and which TCP connections they protect'
+            cand completions 'Print the completion script of a shell'
+            cand man 'Print a manual page'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'kalive;inspect'= {
+            cand --state 'Only sockets in these states: established, listen, time-wait, ... or all [default: all, with -s established]'
+            cand --local 'Only sockets with this local ADDRESS, ADDRESS/LENGTH, :PORT or ADDRESS:PORT; repeat for any of several'
+            cand --peer 'Only sockets with this peer; written like --local'
+            cand --pid 'Only sockets that this process holds'
+            cand --process 'Only sockets that a process of this name holds'
+            cand --user 'Only sockets of this user, by name or number'
+            cand --keepalive 'Only sockets whose keepalive timer runs, does not run, or is hidden'
+            cand --source 'Where the sockets come from: the kernel''s sock_diag, or /proc/net/tcp and tcp6'
+            cand --proc 'Read this copy of /proc instead of the live one; implies --source proc'
+            cand --columns 'Which columns -s shows, in which order; owners are looked up only if one needs them'
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to colour the result (also: the environment variable NO_COLOR)'
+            cand --progress 'When to tell on stderr how a long run goes'
+            cand -s 'List the sockets, one a row'
+            cand --sockets 'List the sockets, one a row'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'kalive;completions'= {
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to colour the result (also: the environment variable NO_COLOR)'
+            cand --progress 'When to tell on stderr how a long run goes'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'kalive;man'= {
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to colour the result (also: the environment variable NO_COLOR)'
+            cand --progress 'When to tell on stderr how a long run goes'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'kalive;help'= {
+            cand inspect 'Show this machine''s keepalive settings and which TCP connections they protect'
+            cand completions 'Print the completion script of a shell'
+            cand man 'Print a manual page'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'kalive;help;inspect'= {
+        }
+        &'kalive;help;completions'= {
+        }
+        &'kalive;help;man'= {
+        }
+        &'kalive;help;help'= {
+        }
+    ]
+    $completions[$command]
+}

@@ -1,0 +1,102 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_kalive_global_optspecs
+    string join \n o/output= color= progress= h/help V/version
+end
+
+function __fish_kalive_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_kalive_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_kalive_using_subcommand
+    set -l cmd (__fish_kalive_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c kalive -n "__fish_kalive_needs_command" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
+json\t'One JSON document at the end'
+ndjson\t'One JSON event a line as it happens, the report last'"
+complete -c kalive -n "__fish_kalive_needs_command" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c kalive -n "__fish_kalive_needs_command" -l progress -d 'When to tell on stderr how a long run goes' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c kalive -n "__fish_kalive_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kalive -n "__fish_kalive_needs_command" -s V -l version -d 'Print version'
+complete -c kalive -n "__fish_kalive_needs_command" -f -a "inspect" -d 'Show this machine\'s keepalive settings and which TCP connections they protect'
+complete -c kalive -n "__fish_kalive_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c kalive -n "__fish_kalive_needs_command" -f -a "man" -d 'Print a manual page'
+complete -c kalive -n "__fish_kalive_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l state -d 'Only sockets in these states: established, listen, time-wait, ... or all [default: all, with -s established]' -r
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l local -d 'Only sockets with this local ADDRESS, ADDRESS/LENGTH, :PORT or ADDRESS:PORT; repeat for any of several' -r
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l peer -d 'Only sockets with this peer; written like --local' -r
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l pid -d 'Only sockets that this process holds' -r
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l process -d 'Only sockets that a process of this name holds' -r
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l user -d 'Only sockets of this user, by name or number' -r
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l keepalive -d 'Only sockets whose keepalive timer runs, does not run, or is hidden' -r -f -a "on\t'The keepalive timer runs'
+off\t'No timer runs'
+unknown\t'The armed timer does not tell'"
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l source -d 'Where the sockets come from: the kernel\'s sock_diag, or /proc/net/tcp and tcp6' -r -f -a "auto\t'sock_diag, or /proc where the kernel lacks it'
+netlink\t'sock_diag'
+proc\t'/proc/net/tcp and tcp6: no idle times, no cookies'"
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l proc -d 'Read this copy of /proc instead of the live one; implies --source proc' -r -F
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l columns -d 'Which columns -s shows, in which order; owners are looked up only if one needs them' -r -f -a "state\t'The TCP state'
+local\t'The socket\'s own address'
+peer\t'The peer\'s address'
+keepalive\t'on, off, or ? where the armed timer does not tell'
+idle\t'Silence so far, by tcp_info'
+timer\t'The armed timer, what is left of it, and retransmissions or unanswered probes'
+user\t'The owner\'s name'
+process\t'Every holder: name, pid and descriptor'
+recv-q\t'The receive queue in bytes; for a listener connections waiting'
+send-q\t'The send queue in bytes; for a listener the limit of its queue'
+uid\t'The owner\'s number'
+inode\t'The inode'
+cookie\t'The kernel\'s unique number for the socket (SO_COOKIE)'"
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
+json\t'One JSON document at the end'
+ndjson\t'One JSON event a line as it happens, the report last'"
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l progress -d 'When to tell on stderr how a long run goes' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -s s -l sockets -d 'List the sockets, one a row'
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kalive -n "__fish_kalive_using_subcommand completions" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
+json\t'One JSON document at the end'
+ndjson\t'One JSON event a line as it happens, the report last'"
+complete -c kalive -n "__fish_kalive_using_subcommand completions" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c kalive -n "__fish_kalive_using_subcommand completions" -l progress -d 'When to tell on stderr how a long run goes' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c kalive -n "__fish_kalive_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kalive -n "__fish_kalive_using_subcommand man" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
+json\t'One JSON document at the end'
+ndjson\t'One JSON event a line as it happens, the report last'"
+complete -c kalive -n "__fish_kalive_using_subcommand man" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c kalive -n "__fish_kalive_using_subcommand man" -l progress -d 'When to tell on stderr how a long run goes' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c kalive -n "__fish_kalive_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect completions man help" -f -a "inspect" -d 'Show this machine\'s keepalive settings and which TCP connections they protect'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect completions man help" -f -a "man" -d 'Print a manual page'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

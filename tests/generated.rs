@@ -1,0 +1,69 @@
+//! completions/ and man/ hold what the command line generates. `KALIVE_UPDATE=1 cargo test` rewrites them.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use clap::ValueEnum as _;
+use clap_complete::Shell;
+use kalive::{cli, generate};
+
+/// The directory holds exactly these files; or is made to.
+fn compare(directory: &str, expected: &BTreeMap<String, Vec<u8>>) {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+    if std::env::var_os("KALIVE_UPDATE").is_some() {
+        let _ = std::fs::remove_dir_all(&directory);
+        std::fs::create_dir_all(&directory).unwrap();
+        for (name, contents) in expected {
+            std::fs::write(directory.join(name), contents).unwrap();
+        }
+    }
+    let entries = std::fs::read_dir(&directory).unwrap();
+    let found: BTreeMap<String, Vec<u8>> = entries
+        .map(|entry| entry.unwrap())
+        .map(|entry| {
+            let name = entry.file_name().into_string().unwrap();
+            (name, std::fs::read(entry.path()).unwrap())
+        })
+        .collect();
+    let names = |files: &BTreeMap<String, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    assert_eq!(
+        names(&found),
+        names(expected),
+        "run: KALIVE_UPDATE=1 cargo test --test generated"
+    );
+    for (name, contents) in expected {
+        assert!(
+            found.get(name) == Some(contents),
+            "{name} is not what clap generates; run: KALIVE_UPDATE=1 cargo test --test generated"
+        );
+    }
+}
+
+#[test]
+fn completions_are_up_to_date() {
+    let mut expected = BTreeMap::new();
+    for shell in Shell::value_variants() {
+        let mut script = Vec::new();
+        generate::completions(*shell, &mut script).unwrap();
+        let name = match shell {
+            Shell::Zsh => String::from("_kalive"),
+            Shell::PowerShell => String::from("kalive.ps1"),
+            Shell::Elvish => String::from("kalive.elv"),
+            other => format!("kalive.{other}"),
+        };
+        expected.insert(name, script);
+    }
+    compare("completions", &expected);
+}
+
+#[test]
+fn manual_pages_are_up_to_date() {
+    let mut expected = BTreeMap::new();
+    for (name, man) in generate::pages(cli::command()) {
+        let mut page = Vec::new();
+        man.render(&mut page).unwrap();
+        expected.insert(format!("{name}.1"), page);
+    }
+    compare("man", &expected);
+}
