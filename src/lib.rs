@@ -13,6 +13,7 @@ pub mod domain;
 mod error;
 mod exit;
 pub mod generate;
+pub mod lab;
 mod plan;
 mod render;
 mod report;

@@ -5,8 +5,10 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto, socket,
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, sendto,
+    setsockopt, socket, sockopt,
 };
+use nix::sys::time::TimeVal;
 
 use super::bytes::Bytes;
 
@@ -31,6 +33,8 @@ const HEADER: usize = 16;
 const ATTRIBUTE_HEADER: usize = 4;
 /// Larger than the largest datagram the kernel makes for a dump (32 KiB).
 const RECEIVE_BUFFER: usize = 64 * 1024;
+/// The kernel answers at once: who has waited so many seconds waits for what will not come.
+const RECEIVE_TIMEOUT: i64 = 5;
 
 /// A request under construction.
 #[derive(Clone, Debug)]
@@ -207,11 +211,28 @@ impl Socket {
             SockFlag::SOCK_CLOEXEC,
             protocol,
         )?;
+        setsockopt(
+            &fd,
+            sockopt::ReceiveTimeout,
+            &TimeVal::new(RECEIVE_TIMEOUT, 0),
+        )?;
         Ok(Self {
             fd,
             sequence: 0,
             buffer: vec![0; RECEIVE_BUFFER],
         })
+    }
+
+    /// A socket that receives the notifications of these multicast groups (a bit mask).
+    pub(crate) fn subscribe(protocol: SockProtocol, groups: u32) -> io::Result<Self> {
+        let socket = Self::open(protocol)?;
+        bind(socket.fd.as_raw_fd(), &NetlinkAddr::new(0, groups))?;
+        Ok(socket)
+    }
+
+    /// Waits for a notification, whatever it says.
+    pub(crate) fn wait(&mut self) -> io::Result<()> {
+        receive(self.fd.as_raw_fd(), &mut self.buffer).map(drop)
     }
 
     /// Sends `request` (which asks for a dump) and hands the payload of every answer to `each`,
