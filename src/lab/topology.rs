@@ -40,6 +40,9 @@ pub(super) struct Address {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Port {
     pub(super) name: &'static str,
+    /// Not that of the other end: the kernel takes a link whose peer has the same index for one
+    /// that has no peer, and then reports it as running only once a second
+    /// (`linkwatch_urgent_event` in net/core/link_watch.c).
     pub(super) index: u32,
     pub(super) mac: [u8; 6],
     pub(super) addresses: [Address; 2],
@@ -82,7 +85,7 @@ const fn mac(last: u8) -> [u8; 6] {
 
 pub(super) const CLIENT_PORT: Port = Port {
     name: "eth0",
-    index: 2,
+    index: 11,
     mac: mac(1),
     addresses: on_link(CLIENT, CLIENT6),
     neighbours: [IpAddr::V4(ROUTER_INSIDE), IpAddr::V6(ROUTER_INSIDE6)],
@@ -92,7 +95,7 @@ pub(super) const CLIENT_PORT: Port = Port {
 
 pub(super) const INSIDE_PORT: Port = Port {
     name: INSIDE,
-    index: 2,
+    index: 12,
     mac: mac(2),
     addresses: on_link(ROUTER_INSIDE, ROUTER_INSIDE6),
     neighbours: [IpAddr::V4(CLIENT), IpAddr::V6(CLIENT6)],
@@ -102,7 +105,7 @@ pub(super) const INSIDE_PORT: Port = Port {
 
 pub(super) const OUTSIDE_PORT: Port = Port {
     name: OUTSIDE,
-    index: 3,
+    index: 13,
     mac: mac(3),
     addresses: on_link(ROUTER_OUTSIDE, ROUTER_OUTSIDE6),
     neighbours: [IpAddr::V4(SERVER), IpAddr::V6(SERVER6)],
@@ -112,7 +115,7 @@ pub(super) const OUTSIDE_PORT: Port = Port {
 
 pub(super) const SERVER_LINK: Port = Port {
     name: "eth0",
-    index: 2,
+    index: 14,
     mac: mac(4),
     addresses: on_link(SERVER, SERVER6),
     neighbours: [IpAddr::V4(ROUTER_OUTSIDE), IpAddr::V6(ROUTER_OUTSIDE6)],
