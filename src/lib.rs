@@ -7,6 +7,13 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("kalive reads Linux's /proc and sock_diag: it builds for Linux only");
 
+// The tests of tests/ and those in here build their labs with the same helper.
+#[cfg(test)]
+extern crate self as kalive;
+#[cfg(test)]
+#[path = "../tests/common/lab.rs"]
+mod common;
+
 mod app;
 pub mod cli;
 pub mod domain;

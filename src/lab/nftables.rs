@@ -1,6 +1,9 @@
 //! Encodes the router's ruleset for nf_tables and commits it, every batch as one transaction; reads
 //! counters back. Knows the wire (linux/netfilter/nf_tables.h), not what the rules are for.
 
+#[cfg(test)]
+mod tests;
+
 use std::io;
 
 use nix::sys::socket::SockProtocol;
@@ -38,11 +41,16 @@ const OBJECT_COUNTER: u32 = 1;
 /// The length of an interface's name with its zeros, `IFNAMSIZ`.
 const NAME_LENGTH: usize = 16;
 
+const LIST_ELEM: u16 = 1;
+const EXPRESSION_NAME: u16 = 1;
+
 /// Additions to a message under construction.
 trait Nft {
     fn be32(self, kind: u16, value: u32) -> Self;
     fn text(self, kind: u16, value: &str) -> Self;
     fn expression(self, name: &str, data: impl FnOnce(Message) -> Message) -> Self;
+    /// One without any data.
+    fn bare_expression(self, name: &str) -> Self;
     fn cmp(self, operator: u32, value: &[u8]) -> Self;
     fn mask(self, mask: &[u8]) -> Self;
 }
@@ -58,12 +66,14 @@ impl Nft for Message {
     }
 
     fn expression(self, name: &str, data: impl FnOnce(Message) -> Message) -> Self {
-        const LIST_ELEM: u16 = 1;
-        const NAME: u16 = 1;
         const DATA: u16 = 2;
         self.nest(LIST_ELEM, |element| {
-            element.text(NAME, name).nest(DATA, data)
+            element.text(EXPRESSION_NAME, name).nest(DATA, data)
         })
+    }
+
+    fn bare_expression(self, name: &str) -> Self {
+        self.nest(LIST_ELEM, |element| element.text(EXPRESSION_NAME, name))
     }
 
     fn cmp(self, operator: u32, value: &[u8]) -> Self {
@@ -91,6 +101,7 @@ impl Nft for Message {
 const EQUAL: u32 = 0;
 const NOT_EQUAL: u32 = 1;
 const LESS: u32 = 2;
+const AT_LEAST: u32 = 5;
 
 /// `struct nfgenmsg`; the resource is the subsystem's number where a batch begins and ends.
 fn message(kind: u16, flags: u16, family: u8, resource: u16) -> Message {
@@ -128,11 +139,11 @@ fn chain(chain: Chain) -> Message {
     request(NEW_CHAIN, CREATE | ACK)
         .text(1, TABLE)
         .text(3, chain_name(chain))
+        .text(7, kind)
+        .be32(5, policy)
         .nest(4, |data| {
             data.be32(1, hook).be32(2, priority.cast_unsigned())
         })
-        .be32(5, policy)
-        .text(7, kind)
 }
 
 fn counter(counter: Counter) -> Message {
@@ -153,7 +164,8 @@ fn rule(rule: &Rule) -> Message {
             }
             if let Some(counter) = rule.counter {
                 expressions = expressions.expression("objref", |data| {
-                    data.be32(1, OBJECT_COUNTER).text(2, counter.name())
+                    data.be32(1, OBJECT_COUNTER)
+                        .attribute(2, counter.name().as_bytes())
                 });
             }
             verdict(expressions, rule.verdict)
@@ -175,10 +187,11 @@ fn matching(rule: Message, condition: Match) -> Message {
                 .mask(&[FIN_SYN_RST_PSH_ACK_URG])
                 .cmp(EQUAL, &[ACK_FLAG])
         }
-        // Loading what is not there ends the rule: this matches if there is a first byte.
-        Match::Payload => payload(tcp(rule), INNER_HEADER, 0),
+        // Loading what is not there ends the rule: this matches if there is a first byte, whatever
+        // it is.
+        Match::Payload => payload(tcp(rule), INNER_HEADER, 0).cmp(AT_LEAST, &[0]),
         Match::State(States(states)) => rule
-            .expression("ct", |ct| ct.be32(1, REGISTER).be32(2, 0))
+            .expression("ct", |ct| ct.be32(2, 0).be32(1, REGISTER))
             // Registers hold the state in host order.
             .mask(&states.to_ne_bytes())
             .cmp(NOT_EQUAL, &[0; 4]),
@@ -189,14 +202,14 @@ fn matching(rule: Message, condition: Match) -> Message {
 fn interface(rule: Message, key: u32, port: &str) -> Message {
     let mut name = port.as_bytes().to_vec();
     name.resize(NAME_LENGTH, 0);
-    rule.expression("meta", |meta| meta.be32(1, REGISTER).be32(2, key))
+    rule.expression("meta", |meta| meta.be32(2, key).be32(1, REGISTER))
         .cmp(EQUAL, &name)
 }
 
 fn tcp(rule: Message) -> Message {
     const L4PROTO: u32 = 16;
     const IPPROTO_TCP: u8 = 6;
-    rule.expression("meta", |meta| meta.be32(1, REGISTER).be32(2, L4PROTO))
+    rule.expression("meta", |meta| meta.be32(2, L4PROTO).be32(1, REGISTER))
         .cmp(EQUAL, &[IPPROTO_TCP])
 }
 
@@ -252,7 +265,7 @@ fn verdict(rule: Message, verdict: Verdict) -> Message {
                 .be32(1, ICMPX_UNREACH)
                 .attribute(2, &[ICMPX_HOST_UNREACH])
         }),
-        Verdict::Untrack => rule.expression("notrack", |data| data),
+        Verdict::Untrack => rule.bare_expression("notrack"),
         Verdict::Masquerade => rule.expression("masq", |data| data),
     }
 }

@@ -10,7 +10,7 @@ const INSIDE: &str = "KALIVE_TEST_INSIDE";
 /// Runs `test` where labs can be built: here if this process is privileged, else in another run
 /// of this one test as uid 0 of a user namespace. Call it first, with a closure written in the test
 /// function itself: its name says which test to run again.
-pub fn in_lab_user_namespace<F: FnOnce()>(test: F) {
+pub(crate) fn in_lab_user_namespace<F: FnOnce()>(test: F) {
     if lab::privileged().unwrap() || std::env::var_os(INSIDE).is_some() {
         return test();
     }
