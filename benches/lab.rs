@@ -2,6 +2,8 @@
 //! Tearing down is what the caller waits for: the kernel frees the namespaces afterwards, on its
 //! own time, which is why building right after it varies. `cargo bench --bench lab`.
 
+#![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
+
 use std::thread;
 use std::time::{Duration, Instant};
 

@@ -138,7 +138,7 @@ pub fn privileged() -> Result<bool> {
 }
 
 /// Moves the whole process into a user namespace of its own, as its uid 0, unless it is privileged
-/// already. It must have one thread only (user_namespaces(7)), so call it first.
+/// already. It must have one thread only (`user_namespaces(7)`), so call it first.
 ///
 /// # Errors
 /// [`Error::Unsupported`] with the remedy where user namespaces are forbidden; [`Error::Usage`] if

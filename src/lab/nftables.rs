@@ -1,5 +1,5 @@
-//! Encodes the router's ruleset for nf_tables and commits it, every batch as one transaction; reads
-//! counters back. Knows the wire (linux/netfilter/nf_tables.h), not what the rules are for.
+//! Encodes the router's ruleset for `nf_tables` and commits it, every batch as one transaction; reads
+//! counters back. Knows the wire (`linux/netfilter/nf_tables.h`), not what the rules are for.
 
 #[cfg(test)]
 mod tests;
@@ -278,7 +278,7 @@ fn immediate(rule: Message, code: u32) -> Message {
     })
 }
 
-/// The nf_tables of one namespace.
+/// The `nf_tables` of one namespace.
 pub(super) struct Nftables(Socket);
 
 impl Nftables {

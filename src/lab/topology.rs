@@ -42,7 +42,7 @@ pub(super) struct Port {
     pub(super) name: &'static str,
     /// Not that of the other end: the kernel takes a link whose peer has the same index for one
     /// that has no peer, and then reports it as running only once a second
-    /// (`linkwatch_urgent_event` in net/core/link_watch.c).
+    /// (`linkwatch_urgent_event` in `net/core/link_watch.c`).
     pub(super) index: u32,
     pub(super) mac: [u8; 6],
     pub(super) addresses: [Address; 2],

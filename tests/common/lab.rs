@@ -24,11 +24,11 @@ pub(crate) fn in_lab_user_namespace<F: FnOnce()>(test: F) {
     lab::give_root(&mut again);
     match again.output() {
         Ok(output) => {
-            let text = String::from_utf8_lossy(&output.stdout);
+            let said = String::from_utf8_lossy(&output.stdout);
             // Through print!, which libtest captures, unlike what the child would write itself.
-            print!("{text}{}", String::from_utf8_lossy(&output.stderr));
+            print!("{said}{}", String::from_utf8_lossy(&output.stderr));
             assert!(output.status.success(), "{name} failed in its namespace");
-            assert!(text.contains("1 passed"), "{name} was not found");
+            assert!(said.contains("1 passed"), "{name} was not found");
         }
         Err(error) => println!("skipped: no user namespace for {name}: {error}"),
     }
