@@ -1,7 +1,6 @@
 //! The lab's network on the real kernel.
 
 #![expect(
-    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test fails by panicking, in its helpers too"
 )]
@@ -175,11 +174,13 @@ fn a_rebooted_peer_answers_the_first_probe_with_a_reset_and_not_before() {
     });
 }
 
+/// How many packets each way of counting is given.
+const SENT: u32 = 20_000;
+
 #[test]
 fn loss_is_what_was_asked_for() {
     in_lab_user_namespace(|| {
         let lab = lab(Behaviour::default());
-        const SENT: u32 = 20_000;
         let loss: Loss = "5".parse().unwrap();
         lab.change(Change::LossOutbound(loss)).unwrap();
         for server in servers() {

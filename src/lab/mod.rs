@@ -14,6 +14,8 @@ mod namespace;
 mod nftables;
 mod rules;
 mod sysctl;
+#[cfg(test)]
+mod tests;
 mod topology;
 
 use std::fmt;
