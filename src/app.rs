@@ -6,14 +6,18 @@ use std::io::{self, Write};
 use clap::CommandFactory as _;
 
 use crate::cli::inspect::InspectArgs;
+use crate::cli::lab::LabArgs;
 use crate::cli::{Cli, Command, Global};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::generate;
+use crate::lab::Lab;
 use crate::plan;
 use crate::render::{self, Layout};
 use crate::report;
 use crate::run::inspect::{Event, Stop};
+use crate::run::lab::Ended;
+use crate::sys::guard::{self, Side};
 use crate::sys::signals::Interrupts;
 
 /// What a subcommand may know of the world around it.
@@ -54,6 +58,7 @@ pub fn run(
 ) -> Result<Exit> {
     let exit = match &cli.command {
         Command::Inspect(args) => inspect(args, cli.global, surroundings, out, err)?,
+        Command::Lab(args) => lab(args, cli.global, surroundings, out, err)?,
         Command::Completions { shell } => {
             generate::completions(*shell, out).map_err(Error::Output)?;
             Exit::Holds
@@ -104,6 +109,47 @@ fn inspect(
         warn(err, &render::inspect::warning(incomplete));
     }
     Ok(interrupt.map_or(Exit::Holds, Exit::Interrupted))
+}
+
+fn lab(
+    args: &LabArgs,
+    global: Global,
+    surroundings: &Surroundings,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<Exit> {
+    let plan = plan::lab::plan(args);
+    let inside = match guard::split()? {
+        Side::Guard { code } => return Ok(Exit::Command(code)),
+        Side::Inside(inside) => inside,
+    };
+    crate::lab::become_root()?;
+    inside.watch_guard()?;
+    let lab = Lab::build(&plan.lab)?;
+    for line in render::lab::announcement(&plan) {
+        warn(err, &line);
+    }
+    let mut report = report::lab::Report::new(&plan);
+    let ended = crate::run::lab::run(&plan, &lab, &inside, &mut |event| {
+        report.add(event);
+        if let crate::run::lab::Event::Changed(step) = event {
+            warn(err, &render::lab::changed(&report::lab::Changed::new(step)));
+        }
+        render::lab::event(out, global.output, event).map_err(Error::Output)
+    })?;
+    report.complete = ended == Ended::Tried;
+    if !matches!(ended, Ended::Command(_)) {
+        let layout = surroundings.layout(global);
+        render::lab::finish(out, global.output, &report, layout).map_err(Error::Output)?;
+    }
+    drop(lab);
+    guard::end_descendants()?;
+    Ok(match ended {
+        Ended::Command(code) => Exit::Command(code),
+        Ended::Interrupted(interrupt) => Exit::Interrupted(interrupt),
+        Ended::Tried if report.agrees() => Exit::Holds,
+        Ended::Tried => Exit::Negative,
+    })
 }
 
 /// How many sockets pass between two looks at whether a signal has come.

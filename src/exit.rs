@@ -15,6 +15,8 @@ pub enum Exit {
     Failed,
     /// Ended by a signal, with the report so far: 130 (SIGINT) or 143 (SIGTERM).
     Interrupted(Interrupt),
+    /// That of the command that was run.
+    Command(u8),
 }
 
 impl Exit {
@@ -27,6 +29,7 @@ impl Exit {
             Self::Failed => 2,
             Self::Interrupted(Interrupt::Interrupted) => 130,
             Self::Interrupted(Interrupt::Terminated) => 143,
+            Self::Command(code) => code,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! but these plain structures.
 
 pub mod inspect;
+pub mod lab;
 pub mod values;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
@@ -44,6 +45,8 @@ pub struct Global {
 pub enum Command {
     /// Show this machine's keepalive settings and which TCP connections they protect
     Inspect(inspect::InspectArgs),
+    /// Run a program, or a demonstration, on a private network with a NAT whose behaviour is known
+    Lab(lab::LabArgs),
     /// Print the completion script of a shell
     Completions {
         /// The shell

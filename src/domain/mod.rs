@@ -2,6 +2,7 @@
 //! predictions, socket states and filters. Nothing here touches the system or prints.
 
 pub mod address;
+pub(crate) mod lab;
 pub mod options;
 pub mod prediction;
 pub mod seconds;

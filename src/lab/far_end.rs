@@ -77,7 +77,7 @@ impl Shell {
             .during(|| format!("start the server's command: sh -c {text:?}"))?;
         let group = i32::try_from(id).map_err(|_| Error::System {
             operation: "start the server's command".to_owned(),
-            source: io::Error::other(format!("{id} is no process id")),
+            cause: io::Error::other(format!("{id} is no process id")),
         })?;
         Ok(Self {
             group: Pid::from_raw(group),

@@ -194,7 +194,7 @@ impl Links {
             .transact(messages)
             .map_err(|refused| Error::System {
                 operation: format!("{} (request {})", name(), refused.index),
-                source: refused.source,
+                cause: refused.source,
             })
     }
 

@@ -44,7 +44,7 @@ fn explain_namespace(source: io::Error, sysctl: impl Fn(&str) -> Option<String>)
         _ => {
             return Error::System {
                 operation: "make a namespace for the lab".to_owned(),
-                source,
+                cause: source,
             };
         }
     };
@@ -63,7 +63,7 @@ pub(super) fn veth(source: io::Error) -> Error {
         ),
         _ => Error::System {
             operation: "create a veth link".to_owned(),
-            source,
+            cause: source,
         },
     }
 }
@@ -81,7 +81,7 @@ pub(super) fn nftables(what: &str, source: io::Error) -> Error {
         _ => {
             return Error::System {
                 operation: format!("nf_tables: add {what}"),
-                source,
+                cause: source,
             };
         }
     };

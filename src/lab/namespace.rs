@@ -167,8 +167,9 @@ pub fn give_root(command: &mut Command) {
     // allocates, which glibc and musl keep usable in the child of a fork.
     unsafe {
         command.pre_exec(move || {
-            die_with_parent(parent)?;
-            enter_user_namespace()
+            // The change of privileges would cancel the request to die with the parent.
+            enter_user_namespace()?;
+            die_with_parent(parent)
         });
     }
 }

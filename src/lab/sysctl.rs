@@ -89,7 +89,7 @@ fn write(path: &Path, value: u32) -> Result<()> {
     }
     Err(Error::System {
         operation: format!("write {value} to {}", path.display()),
-        source: io::Error::other(format!("it reads {} afterwards", now.trim())),
+        cause: io::Error::other(format!("it reads {} afterwards", now.trim())),
     })
 }
 

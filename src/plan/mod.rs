@@ -1,3 +1,4 @@
 //! From arguments to what is to be done: pure data, computed by pure functions.
 
 pub(crate) mod inspect;
+pub(crate) mod lab;

@@ -1,3 +1,4 @@
 //! Folds the events of a run into a report: plain documented fields that every format prints.
 
 pub(crate) mod inspect;
+pub(crate) mod lab;

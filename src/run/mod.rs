@@ -1,3 +1,4 @@
 //! Carries a plan out on the system and tells what happens as events. Prints nothing.
 
 pub(crate) mod inspect;
+pub(crate) mod lab;

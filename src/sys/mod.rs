@@ -3,6 +3,7 @@
 
 mod bytecode;
 pub(crate) mod bytes;
+pub(crate) mod guard;
 pub(crate) mod holders;
 pub(crate) mod netlink;
 pub(crate) mod proc_net;

@@ -1,0 +1,231 @@
+//! Carries a lab's plan out: changes the network when its time has come, while a command runs in it or
+//! connections are tried. Tells what happens as events.
+
+use std::ffi::OsString;
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::AsFd as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
+use nix::unistd::Pid;
+use socket2::{SockRef, TcpKeepalive};
+
+use crate::domain::lab::Outcome;
+use crate::error::{During as _, Result};
+use crate::lab::{Lab, servers};
+use crate::plan::lab::{Plan, Step, Trial, Work};
+use crate::sys::guard::{Inside, Woken};
+use crate::sys::signals::Interrupt;
+
+/// Longer than any answer takes on this network, repetitions of what got lost included.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What happens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    /// The network has changed.
+    Changed(Step),
+    /// A connection of the demonstration has ended so.
+    Tried(Trial, Outcome),
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The command ended with this code.
+    Command(u8),
+    /// All connections have been tried.
+    Tried,
+    /// A signal came before that.
+    Interrupted(Interrupt),
+}
+
+/// Does the plan's work in `lab`.
+pub(crate) fn run(
+    plan: &Plan,
+    lab: &Lab,
+    inside: &Inside,
+    tell: &mut dyn FnMut(Event) -> Result<()>,
+) -> Result<Ended> {
+    let mut clock = Clock {
+        start: Instant::now(),
+        steps: &plan.steps,
+        lab,
+    };
+    match &plan.work {
+        Work::Command { program, arguments } => {
+            let command = start(program, arguments, lab)?;
+            run_command(command, &mut clock, inside, tell)
+        }
+        Work::Demonstration(trials) => demonstrate(trials, &mut clock, inside, tell),
+    }
+}
+
+/// The steps that are still to come.
+struct Clock<'a> {
+    start: Instant,
+    steps: &'a [Step],
+    lab: &'a Lab,
+}
+
+impl Clock<'_> {
+    /// How long it is until the next step.
+    fn until_next(&self) -> Option<Duration> {
+        let next = self.steps.first()?;
+        Some(next.after.saturating_sub(self.start.elapsed()))
+    }
+
+    /// Takes the steps whose time has come.
+    fn advance(&mut self, tell: &mut dyn FnMut(Event) -> Result<()>) -> Result<()> {
+        while let Some((step, rest)) = self.steps.split_first()
+            && step.after <= self.start.elapsed()
+        {
+            self.steps = rest;
+            self.lab.change(step.change)?;
+            tell(Event::Changed(*step))?;
+        }
+        Ok(())
+    }
+}
+
+fn start(program: &OsString, arguments: &[OsString], lab: &Lab) -> Result<Pid> {
+    let [v4, v6] = servers();
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .env("KALIVE_LAB_SERVER", v4.to_string())
+        .env("KALIVE_LAB_SERVER6", v6.to_string());
+    lab.client().adopt(&mut command)?;
+    #[expect(
+        unsafe_code,
+        reason = "there is no safe way to act between fork and exec"
+    )]
+    // SAFETY: sigprocmask is async-signal-safe and the closure does nothing else.
+    unsafe {
+        // The signals that the guard holds back are the command's own affair.
+        command.pre_exec(|| {
+            sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
+            Ok(())
+        });
+    }
+    let name = || format!("run {} in the lab", program.display());
+    let child = command.spawn().during(name)?;
+    let id = i32::try_from(child.id()).map_err(io::Error::other);
+    id.map(Pid::from_raw).during(name)
+}
+
+fn run_command(
+    command: Pid,
+    clock: &mut Clock,
+    inside: &Inside,
+    tell: &mut dyn FnMut(Event) -> Result<()>,
+) -> Result<Ended> {
+    loop {
+        match inside.wait(clock.until_next(), None)? {
+            Woken::Ended { child, code } if child == command => return Ok(Ended::Command(code)),
+            Woken::Signal { signal, sent: true } => {
+                // It may have ended just now.
+                let _gone = kill(command, signal);
+            }
+            Woken::GuardGone => return Ok(Ended::Interrupted(Interrupt::Terminated)),
+            // A signal from the terminal has reached the command too; an orphan has ended.
+            Woken::Time | Woken::Ready | Woken::Signal { .. } | Woken::Ended { .. } => {}
+        }
+        clock.advance(tell)?;
+    }
+}
+
+fn demonstrate(
+    trials: &[Trial],
+    clock: &mut Clock,
+    inside: &Inside,
+    tell: &mut dyn FnMut(Event) -> Result<()>,
+) -> Result<Ended> {
+    let ready =
+        EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).during(|| "eventfd")?;
+    let (results, outcomes) = mpsc::channel();
+    for &trial in trials {
+        let client = clock.lab.client().try_clone()?;
+        let results = results.clone();
+        let ready = ready.as_fd().try_clone_to_owned().during(|| "dup")?;
+        // Not a scoped thread: an interruption does not wait for its silence to end.
+        thread::Builder::new()
+            .name("lab trial".to_owned())
+            .spawn(move || {
+                let outcome = client.enter().map(|()| attempt(&trial));
+                // Nobody listens any more after an interruption.
+                let _ = results.send((trial, outcome));
+                let _ = nix::unistd::write(ready, &1_u64.to_ne_bytes());
+            })
+            .during(|| "start a thread")?;
+    }
+    let mut left = trials.len();
+    while left > 0 {
+        match inside.wait(clock.until_next(), Some(ready.as_fd()))? {
+            Woken::Ready => {
+                let _emptied = ready.read();
+                for (trial, outcome) in outcomes.try_iter() {
+                    left -= 1;
+                    tell(Event::Tried(trial, outcome?))?;
+                }
+            }
+            Woken::Signal { signal, .. } => return Ok(Ended::Interrupted(interrupt(signal))),
+            Woken::GuardGone => return Ok(Ended::Interrupted(Interrupt::Terminated)),
+            Woken::Time | Woken::Ended { .. } => {}
+        }
+        clock.advance(tell)?;
+    }
+    Ok(Ended::Tried)
+}
+
+fn interrupt(signal: Signal) -> Interrupt {
+    match signal {
+        Signal::SIGINT => Interrupt::Interrupted,
+        _ => Interrupt::Terminated,
+    }
+}
+
+/// Connects, is silent, and sends.
+fn attempt(trial: &Trial) -> Outcome {
+    let Ok(mut stream) = connect(trial.server, trial.keepalive) else {
+        return Outcome::NotConnected;
+    };
+    // The silence is what is tried: only the clock tells its end.
+    thread::sleep(trial.silence);
+    match exchange(&mut stream) {
+        Ok(()) => Outcome::Alive,
+        Err(error) => outcome(&error),
+    }
+}
+
+/// Data has gone both ways afterwards: until then the router counts by other timeouts.
+fn connect(server: SocketAddr, keepalive: Option<Duration>) -> io::Result<TcpStream> {
+    let mut stream = TcpStream::connect_timeout(&server, PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    if let Some(period) = keepalive {
+        let options = TcpKeepalive::new().with_time(period).with_interval(period);
+        SockRef::from(&stream).set_tcp_keepalive(&options)?;
+    }
+    exchange(&mut stream)?;
+    Ok(stream)
+}
+
+fn exchange(stream: &mut TcpStream) -> io::Result<()> {
+    stream.write_all(b"k")?;
+    stream.read_exact(&mut [0])
+}
+
+fn outcome(error: &io::Error) -> Outcome {
+    match (error.kind(), error.raw_os_error()) {
+        (io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut, _) => Outcome::Silent,
+        (io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe, _) => Outcome::Reset,
+        (io::ErrorKind::UnexpectedEof, _) | (_, None) => Outcome::Closed,
+        (_, Some(errno)) => Outcome::Failed(errno),
+    }
+}
