@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::generate;
 use crate::lab::Lab;
 use crate::plan;
+use crate::plan::lab::Work;
 use crate::render::{self, Layout};
 use crate::report;
 use crate::run::inspect::{Event, Stop};
@@ -138,7 +139,7 @@ fn lab(
         render::lab::event(out, global.output, event).map_err(Error::Output)
     })?;
     report.complete = ended == Ended::Tried;
-    if !matches!(ended, Ended::Command(_)) {
+    if matches!(plan.work, Work::Demonstration(_)) {
         let layout = surroundings.layout(global);
         render::lab::finish(out, global.output, &report, layout).map_err(Error::Output)?;
     }

@@ -15,7 +15,6 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use common::{in_lab_user_namespace, in_user_namespace};
-use kalive::Error;
 use kalive::lab::{Lab, Plan};
 
 /// Runs one of the ignored tests below in a process of its own.
@@ -62,42 +61,6 @@ fn sigkill_leaves_no_namespace() {
             assert!(Instant::now() < deadline, "{error}");
             std::thread::sleep(Duration::from_millis(200));
         }
-    });
-}
-
-#[test]
-#[ignore = "a helper: tells why it cannot become root"]
-fn become_root_or_say_why() {
-    match kalive::lab::become_root() {
-        Err(Error::Unsupported(why)) => println!("unsupported: {why}"),
-        other => println!("{other:?}"),
-    }
-}
-
-#[test]
-fn forbidden_user_namespaces_are_named_with_the_remedy() {
-    in_user_namespace(|| {
-        std::fs::write("/proc/sys/user/max_user_namespaces", "0").unwrap();
-        // libtest has a thread for each test unless told otherwise, and a process with threads
-        // is refused for that reason. `unshare` checks the threads first.
-        let mut command = helper("become_root_or_say_why");
-        command.arg("--test-threads=1");
-        #[expect(
-            unsafe_code,
-            reason = "there is no safe way to act between fork and exec"
-        )]
-        // SAFETY: one system call without pointers.
-        unsafe {
-            // SECBIT_NOROOT: uid 0 gets no capability with exec, so it is an ordinary user.
-            command.pre_exec(|| match libc::prctl(libc::PR_SET_SECUREBITS, 1) {
-                0 => Ok(()),
-                _ => Err(std::io::Error::last_os_error()),
-            });
-        }
-        let output = command.output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(said.contains("unsupported"), "{said}");
-        assert!(said.contains("user.max_user_namespaces is 0"), "{said}");
     });
 }
 

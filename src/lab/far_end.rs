@@ -4,9 +4,11 @@
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -25,7 +27,7 @@ pub enum FarEnd {
     #[default]
     Echo,
     /// A command for `sh -c`, its output on standard error. It should listen on port
-    /// [`SERVER_PORT`].
+    /// [`SERVER_PORT`]: the lab waits for that for up to three seconds, then goes on without.
     Command(String),
 }
 
@@ -75,6 +77,7 @@ impl Shell {
             .recv()
             .unwrap_or_else(|_| Err(io::Error::other("its thread ended")))
             .during(|| format!("start the server's command: sh -c {text:?}"))?;
+        server.run(wait_for_listener)?;
         let group = i32::try_from(id).map_err(|_| Error::System {
             operation: "start the server's command".to_owned(),
             cause: io::Error::other(format!("{id} is no process id")),
@@ -104,6 +107,31 @@ fn command(text: &str, server: &Namespace) -> Result<Command> {
     Ok(command)
 }
 
+/// Waits until something listens on the server's port, within reason.
+fn wait_for_listener() {
+    const PATIENCE: Duration = Duration::from_secs(3);
+    const STEP: Duration = Duration::from_millis(2);
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        let tables = ["tcp", "tcp6"].map(|name| Path::new("/proc/thread-self/net").join(name));
+        let read = tables.iter().flat_map(std::fs::read_to_string);
+        if read.into_iter().any(|table| table.lines().any(listens)) {
+            return;
+        }
+        // The kernel tells nobody that a socket has begun to listen.
+        thread::sleep(STEP);
+    }
+}
+
+/// Whether a line of /proc/net/tcp or tcp6 is a listener on the server's port.
+fn listens(line: &str) -> bool {
+    const TCP_LISTEN: &str = "0A";
+    let mut columns = line.split_whitespace().skip(1);
+    let local = columns.next().and_then(|local| local.rsplit_once(':'));
+    let port = local.and_then(|(_, port)| u16::from_str_radix(port, 16).ok());
+    port == Some(SERVER_PORT) && columns.nth(1) == Some(TCP_LISTEN)
+}
+
 fn wait(mut child: Child, started: &mpsc::Sender<io::Result<u32>>) {
     if started.send(Ok(child.id())).is_ok() {
         // How it ended is between the user and the command.
@@ -118,5 +146,22 @@ impl Drop for Shell {
         if let Some(thread) = self.thread.take() {
             let _panicked = thread.join();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_is_found_by_its_port_and_state() {
+        let line = |port, state| {
+            format!("   0: 00000000:{port} 00000000:0000 {state} 00000000:00000000 00:00000000")
+        };
+        assert!(listens(&line("1BCD", "0A")));
+        assert!(!listens(&line("1BCD", "01")));
+        assert!(!listens(&line("0016", "0A")));
+        assert!(!listens("  sl  local_address rem_address   st"));
+        assert!(!listens(""));
     }
 }
