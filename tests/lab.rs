@@ -13,7 +13,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-use common::in_lab_user_namespace;
+use common::{in_lab_user_namespace, in_user_namespace};
 use kalive::lab::{
     Behaviour, Change, Counter, FarEnd, Lab, Loss, NatTimeout, OnExpiry, Path, Plan, servers,
 };
@@ -266,5 +266,18 @@ fn labs_side_by_side_do_not_see_each_other() {
             }
         }
         assert_eq!(labs[1].count(Counter::Cut).unwrap(), 0);
+    });
+}
+
+#[test]
+fn a_machine_without_room_says_what_to_raise() {
+    in_user_namespace(|| {
+        std::fs::write("/proc/sys/user/max_net_namespaces", "2").unwrap();
+        let error = Lab::build(&Plan::default()).unwrap_err();
+        assert!(matches!(error, kalive::Error::Unsupported(_)));
+        assert!(
+            error.to_string().contains("user.max_net_namespaces"),
+            "{error}"
+        );
     });
 }

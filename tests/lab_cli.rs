@@ -1,9 +1,9 @@
 //! `kalive lab` as its users meet it: exit codes, signals, being killed, being refused.
 
 #![expect(
-    clippy::indexing_slicing,
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "a test fails by panicking, in its helpers too"
+    reason = "a test fails by panicking and tells why it is skipped, in its helpers too"
 )]
 
 #[cfg(test)]
@@ -18,7 +18,8 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use common::in_user_namespace;
+use common::{in_lab_user_namespace, in_user_namespace};
+use kalive::lab::{Lab, Plan};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -231,6 +232,17 @@ fn sigkill_at_any_place_leaves_neither_process_nor_namespace() {
                 run(&["--", "true"]).status.success()
             });
         }
+    });
+}
+
+#[test]
+fn a_lab_can_stand_in_a_lab() {
+    in_lab_user_namespace(|| {
+        let outer = Lab::build(&Plan::default()).unwrap();
+        let mut inner = kalive(&["--nat-timeout", "1s"]);
+        outer.client().adopt(&mut inner).unwrap();
+        let output = inner.output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stdout));
     });
 }
 
