@@ -10,7 +10,7 @@
 mod common;
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use common::{in_lab_user_namespace, in_user_namespace};
@@ -279,5 +279,65 @@ fn a_machine_without_room_says_what_to_raise() {
             error.to_string().contains("user.max_net_namespaces"),
             "{error}"
         );
+    });
+}
+
+/// A connection to a server of the test's own: both ends, after an exchange.
+fn both_ends(lab: &Lab, server: SocketAddr) -> (TcpStream, TcpStream) {
+    let listener = lab.server().run(|| TcpListener::bind(server));
+    let listener = listener.unwrap().unwrap();
+    let client = lab
+        .client()
+        .run(|| TcpStream::connect_timeout(&server, PATIENCE));
+    let mut client = client.unwrap().unwrap();
+    let (mut far, _) = listener.accept().unwrap();
+    for stream in [&client, &far] {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    }
+    client.write_all(b"a").unwrap();
+    far.read_exact(&mut [0]).unwrap();
+    far.write_all(b"b").unwrap();
+    client.read_exact(&mut [0]).unwrap();
+    (client, far)
+}
+
+/// What server and client see when the server speaks first, after the router has forgotten them.
+fn server_first(on_expiry: OnExpiry, server: SocketAddr) -> [ErrorKind; 2] {
+    let behaviour = Behaviour {
+        nat_timeout: seconds(1),
+        on_expiry,
+        ..Behaviour::default()
+    };
+    let far_end = FarEnd::Nothing;
+    let lab = Lab::build(&Plan { behaviour, far_end }).unwrap();
+    let (mut client, mut far) = both_ends(&lab, server);
+    stay_silent(Instant::now(), Duration::from_millis(1600));
+    far.write_all(b"c").unwrap();
+    let seen = [&mut far, &mut client].map(|end| end.read(&mut [0]).unwrap_err().kind());
+    let late = lab.count(Counter::LateInbound).unwrap();
+    assert_eq!(
+        late > 0,
+        on_expiry != OnExpiry::Forget,
+        "{late} late packets"
+    );
+    seen
+}
+
+#[test]
+fn a_server_that_speaks_too_late_learns_what_the_client_does_not() {
+    use ErrorKind::{ConnectionReset, WouldBlock};
+    in_lab_user_namespace(|| {
+        let cases = [
+            (OnExpiry::Drop, [WouldBlock, WouldBlock]),
+            (OnExpiry::Reset, [ConnectionReset, WouldBlock]),
+            (OnExpiry::Forget, [ConnectionReset, WouldBlock]),
+        ];
+        std::thread::scope(|scope| {
+            for (on_expiry, expected) in cases {
+                for server in servers() {
+                    scope.spawn(move || assert_eq!(server_first(on_expiry, server), expected));
+                }
+            }
+        });
     });
 }
