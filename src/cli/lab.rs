@@ -11,7 +11,8 @@ use crate::lab::{Loss, NatTimeout, OnExpiry};
 const AFTER_HELP: &str = "\
 The command finds the server's addresses in KALIVE_LAB_SERVER (198.51.100.2:7117) and KALIVE_LAB_SERVER6 \
 ([fd00:2::2]:7117). Its exit status is that of kalive, 128 + n after signal n. Without root it runs as uid 0 \
-of a user namespace, which is still the same user outside.
+of a user namespace, which is still the same user outside. It sees /sys as the host does: use /proc/net or \
+netlink to look at the lab's links.
 
 Without a command, connections over IPv4 and IPv6 show what the network does to silence: exit status 0 if \
 that is what was asked for, else 1.

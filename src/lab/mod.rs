@@ -4,6 +4,21 @@
 //!
 //! Building a lab needs `CAP_SYS_ADMIN` and `CAP_NET_ADMIN`: see [`become_root`] and [`give_root`]
 //! for how an ordinary user gets them.
+//!
+//! ```no_run
+//! use std::net::TcpStream;
+//! use kalive::lab::{Change, Lab, Path, Plan, servers};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! kalive::lab::become_root()?;
+//! let lab = Lab::build(&Plan::default())?;
+//! let [server, _server6] = servers();
+//! let stream = lab.client().run(|| TcpStream::connect(server))??;
+//! lab.change(Change::Path(Path::Cut))?;
+//! # drop(stream);
+//! # Ok(())
+//! # }
+//! ```
 
 mod behaviour;
 mod echo;

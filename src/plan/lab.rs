@@ -120,9 +120,12 @@ fn truth(
     let happened = || steps.iter().filter(|step| step.after <= silence);
     let path = happened()
         .rev()
-        .find_map(|step| match step.change {
-            Change::Path(path) => Some(path),
-            _ => None,
+        .find_map(|step| {
+            if let Change::Path(path) = step.change {
+                Some(path)
+            } else {
+                None
+            }
         })
         .unwrap_or(behaviour.path);
     // Sent data that ICMP says cannot arrive is repeated all the same (kernel-facts.md).
@@ -131,11 +134,17 @@ fn truth(
     }
     let refreshed = keepalive.is_some() && !behaviour.untracked_keepalives;
     let forgotten = silence >= behaviour.nat_timeout.get() && !refreshed;
-    match behaviour.on_expiry {
-        OnExpiry::Drop if forgotten => Outcome::Silent,
-        OnExpiry::Reset if forgotten => Outcome::Reset,
-        _ if happened().any(|step| step.change == Change::RebootPeer) => Outcome::Reset,
-        OnExpiry::Drop | OnExpiry::Reset | OnExpiry::Forget => Outcome::Alive,
+    let rebooted = happened().any(|step| step.change == Change::RebootPeer);
+    match (behaviour.on_expiry, forgotten) {
+        (OnExpiry::Drop, true) => Outcome::Silent,
+        (OnExpiry::Reset, true) => Outcome::Reset,
+        (OnExpiry::Forget, true) | (OnExpiry::Drop | OnExpiry::Reset | OnExpiry::Forget, false) => {
+            if rebooted {
+                Outcome::Reset
+            } else {
+                Outcome::Alive
+            }
+        }
     }
 }
 

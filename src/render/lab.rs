@@ -150,3 +150,122 @@ fn notes(report: &Report) -> Vec<&'static str> {
     }
     notes
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::domain::lab::Outcome;
+    use crate::plan::lab::{Work, plan};
+
+    fn planned(line: &str) -> Plan {
+        let words = format!("kalive lab {line}");
+        match Cli::try_parse_from(words.split_whitespace())
+            .unwrap()
+            .command
+        {
+            Command::Lab(args) => plan(&args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The report of a run in which the network did what it is known to do, but for IPv6.
+    fn report(plan: &Plan) -> Report {
+        let Work::Demonstration(trials) = &plan.work else {
+            panic!("{plan:?}")
+        };
+        let mut report = Report::new(plan);
+        for step in &plan.steps {
+            report.add(Event::Changed(*step));
+        }
+        for trial in trials.iter().rev() {
+            let measured = if trial.server.is_ipv4() {
+                trial.truth
+            } else {
+                Outcome::Silent
+            };
+            report.add(Event::Tried(*trial, measured));
+        }
+        report.complete = true;
+        report
+    }
+
+    fn rendered(output: Output, report: &Report) -> String {
+        let layout = Layout {
+            width: 80,
+            cut: false,
+            colored: false,
+        };
+        let mut out = Vec::new();
+        finish(&mut out, output, report, layout).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn the_table_shows_truth_beside_measurement_and_marks_what_differs() {
+        let report = report(&planned("--nat-timeout 10s"));
+        let expected = "\
+VIA   KEEPALIVE  SILENCE  WHAT THE NETWORK REALLY DOES  WHAT WAS MEASURED
+IPv4  off             8s  lives                         lives
+IPv4  off            12s  dead, silently                dead, silently
+IPv4  3s             12s  lives                         lives
+IPv6  off             8s  lives                         dead, silently (differs)
+IPv6  off            12s  dead, silently                dead, silently
+IPv6  3s             12s  lives                         dead, silently (differs)
+";
+        let table = rendered(Output::Table, &report);
+        assert_eq!(table, expected);
+        assert!(table.lines().all(|line| line.len() <= 80));
+        assert!(!report.agrees());
+    }
+
+    #[test]
+    fn json_has_what_the_table_has() {
+        let report = report(&planned("--nat-timeout 2s --loss 0.5 --cut-after 1500ms"));
+        let document: serde_json::Value =
+            serde_json::from_str(&rendered(Output::Json, &report)).unwrap();
+        let connection = |server: &str, silence: f64, truth: &str, measured: &str| {
+            serde_json::json!({
+                "server": server, "keepalive_s": null, "silence_s": silence,
+                "truth": truth, "measured": measured, "agrees": truth == measured,
+            })
+        };
+        let expected = serde_json::json!({
+            "schema": "kalive.lab/1",
+            "complete": true,
+            "nat_timeout_s": 2.0,
+            "on_expiry": "drop",
+            "loss_percent": 0.5,
+            "untracked_keepalives": false,
+            "changes": [{"after_s": 1.5, "change": "cut"}],
+            "connections": [
+                connection("198.51.100.2:7117", 1.6, "silent", "silent"),
+                connection("198.51.100.2:7117", 2.4, "silent", "silent"),
+                connection("[fd00:2::2]:7117", 1.6, "silent", "silent"),
+                connection("[fd00:2::2]:7117", 2.4, "silent", "silent"),
+            ],
+        });
+        assert_eq!(document, expected);
+    }
+
+    #[test]
+    fn the_announcement_says_what_the_network_does() {
+        let lines = announcement(&planned("--nat-timeout 90s --on-expiry forget --loss 2"));
+        let [client, router, server] = lines.as_slice() else {
+            panic!("{lines:?}")
+        };
+        assert_eq!(client, "client 192.0.2.2, fd00:1::2");
+        assert!(router.ends_with("(NAT; forgets after 1m 30s, then starts anew; loses 2 %)"));
+        assert_eq!(server, "server 198.51.100.2:7117, [fd00:2::2]:7117 (echo)");
+    }
+
+    #[test]
+    fn what_cannot_be_seen_from_the_client_is_said() {
+        let told = |line| rendered(Output::Table, &report(&planned(line)));
+        assert!(told("--on-expiry forget").contains("Only a server"));
+        assert!(told("--untracked-keepalives").contains("and yet do not keep"));
+        assert!(!told("").contains("Interrupted"));
+    }
+}

@@ -77,15 +77,12 @@ fn watch(signals: &Held, child: Pid) -> Result<u8> {
             }
             continue;
         }
-        match signals.wait(None, None)? {
-            Woken::Signal {
-                signal: Signal::SIGCHLD,
-                ..
-            } => {}
+        // One from the terminal has reached the other side too.
+        if let Woken::Signal { signal, sent: true } = signals.wait(None, None)?
+            && signal != Signal::SIGCHLD
+        {
             // It may have ended just now.
-            Woken::Signal { signal, sent: true } => drop(kill(child, signal)),
-            // One from the terminal has reached the other side too.
-            _ => {}
+            let _gone = kill(child, signal);
         }
     }
 }
