@@ -25,6 +25,9 @@ _kalive() {
             kalive,inspect)
                 cmd="kalive__subcmd__inspect"
                 ;;
+            kalive,lab)
+                cmd="kalive__subcmd__lab"
+                ;;
             kalive,man)
                 cmd="kalive__subcmd__man"
                 ;;
@@ -37,6 +40,9 @@ _kalive() {
             kalive__subcmd__help,inspect)
                 cmd="kalive__subcmd__help__subcmd__inspect"
                 ;;
+            kalive__subcmd__help,lab)
+                cmd="kalive__subcmd__help__subcmd__lab"
+                ;;
             kalive__subcmd__help,man)
                 cmd="kalive__subcmd__help__subcmd__man"
                 ;;
@@ -47,7 +53,7 @@ _kalive() {
 
     case "${cmd}" in
         kalive)
-            opts="-o -h -V --output --color --progress --help --version inspect completions man help"
+            opts="-o -h -V --output --color --progress --help --version inspect lab completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -107,7 +113,7 @@ _kalive() {
             return 0
             ;;
         kalive__subcmd__help)
-            opts="inspect completions man help"
+            opts="inspect lab completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -149,6 +155,20 @@ _kalive() {
             return 0
             ;;
         kalive__subcmd__help__subcmd__inspect)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kalive__subcmd__help__subcmd__lab)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -221,6 +241,64 @@ _kalive() {
                     ;;
                 --columns)
                     COMPREPLY=($(compgen -W "state local peer keepalive idle timer user process recv-q send-q uid inode cookie" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json ndjson" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json ndjson" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --progress)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        kalive__subcmd__lab)
+            opts="-o -h --nat-timeout --on-expiry --loss --untracked-keepalives --cut-after --unreachable-after --reboot-peer-after --server --output --color --progress --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --nat-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-expiry)
+                    COMPREPLY=($(compgen -W "drop reset forget" -- "${cur}"))
+                    return 0
+                    ;;
+                --loss)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cut-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unreachable-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reboot-peer-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --output)

@@ -27,6 +27,7 @@ set edit:completion:arg-completer[kalive] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand inspect 'Show this machine''s keepalive settings and which TCP connections they protect'
+            cand lab 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known'
             cand completions 'Print the completion script of a shell'
             cand man 'Print a manual page'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -51,6 +52,22 @@ set edit:completion:arg-completer[kalive] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'kalive;lab'= {
+            cand --nat-timeout 'After how much silence the router forgets a connection, in whole seconds'
+            cand --on-expiry 'What the router does with packets of a connection that it has forgotten'
+            cand --loss 'Lose this share of the packets, each way'
+            cand --cut-after 'After this time drop everything silently, both ways'
+            cand --unreachable-after 'After this time answer the client''s packets with ICMP host unreachable'
+            cand --reboot-peer-after 'After this time reboot the server: it forgets its connections and says nothing'
+            cand --server 'Run this at the server, with sh -c, in place of the echo server on port 7117'
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to colour the result (also: the environment variable NO_COLOR)'
+            cand --progress 'When to tell on stderr how a long run goes'
+            cand --untracked-keepalives 'Pass TCP segments that are nothing but an ACK without looking: keepalives get through but do not refresh the router''s memory. The router is then a firewall without address translation'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'kalive;completions'= {
             cand -o 'How to print the result'
             cand --output 'How to print the result'
@@ -69,11 +86,14 @@ set edit:completion:arg-completer[kalive] = {|@words|
         }
         &'kalive;help'= {
             cand inspect 'Show this machine''s keepalive settings and which TCP connections they protect'
+            cand lab 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known'
             cand completions 'Print the completion script of a shell'
             cand man 'Print a manual page'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'kalive;help;inspect'= {
+        }
+        &'kalive;help;lab'= {
         }
         &'kalive;help;completions'= {
         }

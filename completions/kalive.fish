@@ -36,6 +36,7 @@ never\t'Never'"
 complete -c kalive -n "__fish_kalive_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kalive -n "__fish_kalive_needs_command" -s V -l version -d 'Print version'
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "inspect" -d 'Show this machine\'s keepalive settings and which TCP connections they protect'
+complete -c kalive -n "__fish_kalive_needs_command" -f -a "lab" -d 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known'
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "man" -d 'Print a manual page'
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -76,6 +77,26 @@ always\t'Always'
 never\t'Never'"
 complete -c kalive -n "__fish_kalive_using_subcommand inspect" -s s -l sockets -d 'List the sockets, one a row'
 complete -c kalive -n "__fish_kalive_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kalive -n "__fish_kalive_using_subcommand lab" -l nat-timeout -d 'After how much silence the router forgets a connection, in whole seconds' -r
+complete -c kalive -n "__fish_kalive_using_subcommand lab" -l on-expiry -d 'What the router does with packets of a connection that it has forgotten' -r -f -a "drop\t'Drop them silently'
+reset\t'Answer with a RST'
+forget\t'As Linux does by default: a late packet of the client makes a new entry'"
+complete -c kalive -n "__fish_kalive_using_subcommand lab" -l loss -d 'Lose this share of the packets, each way' -r
+complete -c kalive -n "__fish_kalive_using_subcommand lab" -l cut-after -d 'After this time drop everything silently, both ways' -r
+complete -c kalive -n "__fish_kalive_using_subcommand lab" -l unreachable-after -d 'After this time answer the client\'s packets with ICMP host unreachable' -r
+complete -c kalive -n "__fish_kalive_using_subcommand lab" -l reboot-peer-after -d 'After this time reboot the server: it forgets its connections and says nothing' -r
+complete -c kalive -n "__fish_kalive_using_subcommand lab" -l server -d 'Run this at the server, with sh -c, in place of the echo server on port 7117' -r
+complete -c kalive -n "__fish_kalive_using_subcommand lab" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
+json\t'One JSON document at the end'
+ndjson\t'One JSON event a line as it happens, the report last'"
+complete -c kalive -n "__fish_kalive_using_subcommand lab" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c kalive -n "__fish_kalive_using_subcommand lab" -l progress -d 'When to tell on stderr how a long run goes' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c kalive -n "__fish_kalive_using_subcommand lab" -l untracked-keepalives -d 'Pass TCP segments that are nothing but an ACK without looking: keepalives get through but do not refresh the router\'s memory. The router is then a firewall without address translation'
+complete -c kalive -n "__fish_kalive_using_subcommand lab" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kalive -n "__fish_kalive_using_subcommand completions" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
 ndjson\t'One JSON event a line as it happens, the report last'"
@@ -96,7 +117,8 @@ complete -c kalive -n "__fish_kalive_using_subcommand man" -l progress -d 'When 
 always\t'Always'
 never\t'Never'"
 complete -c kalive -n "__fish_kalive_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect completions man help" -f -a "inspect" -d 'Show this machine\'s keepalive settings and which TCP connections they protect'
-complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect completions man help" -f -a "man" -d 'Print a manual page'
-complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect lab completions man help" -f -a "inspect" -d 'Show this machine\'s keepalive settings and which TCP connections they protect'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect lab completions man help" -f -a "lab" -d 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect lab completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect lab completions man help" -f -a "man" -d 'Print a manual page'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect lab completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -30,6 +30,7 @@ Register-ArgumentCompleter -Native -CommandName 'kalive' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show this machine''s keepalive settings and which TCP connections they protect')
+            [CompletionResult]::new('lab', 'lab', [CompletionResultType]::ParameterValue, 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a manual page')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -56,6 +57,23 @@ Register-ArgumentCompleter -Native -CommandName 'kalive' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'kalive;lab' {
+            [CompletionResult]::new('--nat-timeout', '--nat-timeout', [CompletionResultType]::ParameterName, 'After how much silence the router forgets a connection, in whole seconds')
+            [CompletionResult]::new('--on-expiry', '--on-expiry', [CompletionResultType]::ParameterName, 'What the router does with packets of a connection that it has forgotten')
+            [CompletionResult]::new('--loss', '--loss', [CompletionResultType]::ParameterName, 'Lose this share of the packets, each way')
+            [CompletionResult]::new('--cut-after', '--cut-after', [CompletionResultType]::ParameterName, 'After this time drop everything silently, both ways')
+            [CompletionResult]::new('--unreachable-after', '--unreachable-after', [CompletionResultType]::ParameterName, 'After this time answer the client''s packets with ICMP host unreachable')
+            [CompletionResult]::new('--reboot-peer-after', '--reboot-peer-after', [CompletionResultType]::ParameterName, 'After this time reboot the server: it forgets its connections and says nothing')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Run this at the server, with sh -c, in place of the echo server on port 7117')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour the result (also: the environment variable NO_COLOR)')
+            [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'When to tell on stderr how a long run goes')
+            [CompletionResult]::new('--untracked-keepalives', '--untracked-keepalives', [CompletionResultType]::ParameterName, 'Pass TCP segments that are nothing but an ACK without looking: keepalives get through but do not refresh the router''s memory. The router is then a firewall without address translation')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'kalive;completions' {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the result')
@@ -76,12 +94,16 @@ Register-ArgumentCompleter -Native -CommandName 'kalive' -ScriptBlock {
         }
         'kalive;help' {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show this machine''s keepalive settings and which TCP connections they protect')
+            [CompletionResult]::new('lab', 'lab', [CompletionResultType]::ParameterValue, 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a manual page')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
             break
         }
         'kalive;help;inspect' {
+            break
+        }
+        'kalive;help;lab' {
             break
         }
         'kalive;help;completions' {
