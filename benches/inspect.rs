@@ -1,0 +1,148 @@
+//! `kalive inspect` beside `ss`, in one run, on loopback sockets of several processes in a private network
+//! namespace. `cargo bench --bench inspect` prints a Markdown table; ratios count, not the times of one machine.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a bench prints, and may panic"
+)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kalive::lab::{Lab, Plan, become_root};
+
+/// How many times each command runs; the median counts.
+const RUNS: usize = 9;
+/// A process may hold this many descriptors here.
+const SOCKETS_A_PROCESS: usize = 19_000;
+
+const KALIVE: &str = env!("CARGO_BIN_EXE_kalive");
+const WITHOUT_OWNERS: &str =
+    "inspect -s --state all --columns state,local,peer,keepalive,idle,timer,user";
+const WITH_OWNERS: &str = "inspect -s --state all";
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some("hold-sockets") {
+        return hold_sockets(arguments.next().unwrap().parse().unwrap());
+    }
+    become_root().unwrap();
+    let lab = Lab::build(&Plan::default()).unwrap();
+    println!("| sockets | work | time | peer | its time | ratio | memory |");
+    println!("|---:|---|---:|---|---:|---:|---:|");
+    let mut holders = hold(&lab, 38_000);
+    compare(&lab, 38_000, WITHOUT_OWNERS, "ss -tanoi");
+    compare(&lab, 38_000, WITH_OWNERS, "ss -tanop");
+    holders.extend(hold(&lab, 200_000 - 38_000));
+    compare(&lab, 200_000, WITHOUT_OWNERS, "ss -tanoi");
+    alone(&lab, 200_000, WITH_OWNERS);
+    for mut holder in holders {
+        drop(holder.stdin.take());
+        holder.wait().unwrap();
+    }
+    compare(&lab, 0, "--version", "true");
+}
+
+/// Starts processes that hold `sockets` connected sockets between them.
+fn hold(lab: &Lab, sockets: usize) -> Vec<Child> {
+    let processes = sockets.div_ceil(SOCKETS_A_PROCESS).max(4);
+    (0..processes)
+        .map(|_| {
+            let mut command = Command::new("/proc/self/exe");
+            command.args(["hold-sockets", &(sockets / processes).to_string()]);
+            command.stdin(Stdio::piped()).stdout(Stdio::piped());
+            lab.client().adopt(&mut command).unwrap();
+            let mut child = command.spawn().unwrap();
+            let mut ready = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+            assert_eq!(ready, "ready\n");
+            child
+        })
+        .collect()
+}
+
+/// Opens connections to itself, half of them with SO_KEEPALIVE, and keeps them until its input ends.
+fn hold_sockets(sockets: usize) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut held = Vec::with_capacity(sockets);
+    while held.len() < sockets {
+        let client = TcpStream::connect(address).unwrap();
+        let keepalive = held.len() % 4 == 0;
+        socket2::SockRef::from(&client).set_keepalive(keepalive).unwrap();
+        held.push(client);
+        held.push(listener.accept().unwrap().0);
+    }
+    let mut stdout = std::io::stdout();
+    stdout.write_all(b"ready\n").unwrap();
+    stdout.flush().unwrap();
+    let _ = std::io::stdin().read(&mut [0]).unwrap();
+}
+
+/// The median time and the largest memory in KiB of a command in the lab.
+fn measure(lab: &Lab, program: &str, line: &str) -> Option<(Duration, i64)> {
+    let (mut time, mut memory) = (Duration::ZERO, 0);
+    let mut command = Command::new(program);
+    command.args(line.split_whitespace()).stdout(Stdio::null()).stderr(Stdio::null());
+    lab.client().adopt(&mut command).unwrap();
+    let mut times = Vec::new();
+    for _ in 0..RUNS {
+        let started = Instant::now();
+        let child = command.spawn().ok()?;
+        memory = memory.max(wait(&child));
+        times.push(started.elapsed());
+        times.sort_unstable();
+        time = times[times.len() / 2];
+    }
+    Some((time, memory))
+}
+
+/// Waits for the child; gives its largest resident memory in KiB.
+#[expect(unsafe_code, reason = "std does not give the resources that a child used")]
+fn wait(child: &Child) -> i64 {
+    // SAFETY: rusage is plain numbers, for which zero is a value.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    let pid = libc::pid_t::try_from(child.id()).unwrap();
+    let mut status = 0;
+    // SAFETY: both pointers are to values that live across the call; the child was not waited for yet.
+    let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
+    assert_eq!((waited, status), (pid, 0), "the measured command failed");
+    usage.ru_maxrss
+}
+
+fn compare(lab: &Lab, sockets: usize, ours: &str, peer: &str) {
+    let (time, memory) = measure(lab, KALIVE, ours).unwrap();
+    let (program, line) = peer.split_once(' ').unwrap_or((peer, ""));
+    let Some((other, _)) = measure(lab, program, line) else {
+        println!("skipped: {program} is not installed, so there is nothing to compare with");
+        return;
+    };
+    println!(
+        "| {sockets} | `kalive {ours}` | {:.1} ms | `{peer}` | {:.1} ms | {:.2} | {:.1} MiB |",
+        milliseconds(time),
+        milliseconds(other),
+        time.as_secs_f64() / other.as_secs_f64(),
+        mebibytes(memory),
+    );
+}
+
+fn alone(lab: &Lab, sockets: usize, ours: &str) {
+    let (time, memory) = measure(lab, KALIVE, ours).unwrap();
+    println!(
+        "| {sockets} | `kalive {ours}` | {:.1} ms | | | | {:.1} MiB |",
+        milliseconds(time),
+        mebibytes(memory),
+    );
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52 KiB")]
+fn mebibytes(kibibytes: i64) -> f64 {
+    kibibytes as f64 / 1_024.0
+}
