@@ -57,7 +57,9 @@ fn hold(lab: &Lab, sockets: usize) -> Vec<Child> {
             lab.client().adopt(&mut command).unwrap();
             let mut child = command.spawn().unwrap();
             let mut ready = String::new();
-            BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+            BufReader::new(child.stdout.take().unwrap())
+                .read_line(&mut ready)
+                .unwrap();
             assert_eq!(ready, "ready\n");
             child
         })
@@ -72,7 +74,9 @@ fn hold_sockets(sockets: usize) {
     while held.len() < sockets {
         let client = TcpStream::connect(address).unwrap();
         let keepalive = held.len() % 4 == 0;
-        socket2::SockRef::from(&client).set_keepalive(keepalive).unwrap();
+        socket2::SockRef::from(&client)
+            .set_keepalive(keepalive)
+            .unwrap();
         held.push(client);
         held.push(listener.accept().unwrap().0);
     }
@@ -86,7 +90,10 @@ fn hold_sockets(sockets: usize) {
 fn measure(lab: &Lab, program: &str, line: &str) -> Option<(Duration, i64)> {
     let (mut time, mut memory) = (Duration::ZERO, 0);
     let mut command = Command::new(program);
-    command.args(line.split_whitespace()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .args(line.split_whitespace())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     lab.client().adopt(&mut command).unwrap();
     let mut times = Vec::new();
     for _ in 0..RUNS {
@@ -101,7 +108,10 @@ fn measure(lab: &Lab, program: &str, line: &str) -> Option<(Duration, i64)> {
 }
 
 /// Waits for the child; gives its largest resident memory in KiB.
-#[expect(unsafe_code, reason = "std does not give the resources that a child used")]
+#[expect(
+    unsafe_code,
+    reason = "std does not give the resources that a child used"
+)]
 fn wait(child: &Child) -> i64 {
     // SAFETY: rusage is plain numbers, for which zero is a value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };

@@ -26,20 +26,18 @@ pub fn completions(shell: Shell, out: &mut dyn Write) -> io::Result<()> {
 pub fn man(command: clap::Command, page: Option<&str>, out: &mut dyn Write) -> Result<()> {
     let pages = pages(command);
     let wanted = page.map_or_else(|| String::from("kalive"), |name| format!("kalive-{name}"));
-    match pages.iter().find(|(name, _)| *name == wanted) {
-        Some((_, man)) => man.render(out).map_err(Error::Output),
-        None => {
-            let names: Vec<&str> = pages
-                .iter()
-                .filter_map(|(name, _)| name.strip_prefix("kalive-"))
-                .collect();
-            Err(Error::Usage(format!(
-                "there is no page '{}': write one of {}, or nothing for kalive itself",
-                page.unwrap_or_default(),
-                names.join(", ")
-            )))
-        }
+    if let Some((_, man)) = pages.iter().find(|(name, _)| *name == wanted) {
+        return man.render(out).map_err(Error::Output);
     }
+    let names: Vec<&str> = pages
+        .iter()
+        .filter_map(|(name, _)| name.strip_prefix("kalive-"))
+        .collect();
+    Err(Error::Usage(format!(
+        "there is no page '{}': write one of {}, or nothing for kalive itself",
+        page.unwrap_or_default(),
+        names.join(", ")
+    )))
 }
 
 /// Every manual page with its name, such as `kalive-inspect`.

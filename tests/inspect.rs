@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd as _;
+use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
 use std::sync::mpsc;
 
@@ -561,7 +562,6 @@ fn without_rights_all_sockets_are_listed_and_owners_are_unknown() {
         println!("skipped: only root can become another user, who may not look into this process");
         return;
     }
-    use std::os::unix::process::CommandExt as _;
     let listener = listener(Ipv4Addr::LOCALHOST);
     let connection = Connection::to(&listener);
     let directory = tempfile::tempdir().unwrap();

@@ -151,7 +151,7 @@ fn count_to_reach(limit: Duration, first: Duration, interval: Duration) -> u128 
 }
 
 /// The most that `tcp_rto_max_ms` takes is 120 s; what a file claims beyond a day is not believed.
-const LONGEST_RTO: Duration = Duration::from_hours(24);
+const LONGEST_RTO: Duration = Duration::from_secs(24 * 3_600);
 
 /// TCP_RTO_MIN, on which the kernel's model of `tcp_retries2` is based whatever the real timeout.
 const RTO_MIN: Duration = Duration::from_millis(200);
@@ -300,18 +300,17 @@ mod tests {
 
     #[test]
     fn retries2_as_the_documentation_gives_it() {
-        let seconds = |retries| retries2_timeout(retries, Duration::from_mins(2)).as_secs_f64();
-        assert_eq!(seconds(0), 0.2);
-        assert_eq!(seconds(8), 102.2);
-        assert_eq!(seconds(9), 204.6);
-        assert_eq!(seconds(15), 924.6);
+        for (retries, milliseconds) in [(0, 200), (8, 102_200), (9, 204_600), (15, 924_600)] {
+            let timeout = retries2_timeout(retries, Duration::from_secs(120));
+            assert_eq!(timeout, Duration::from_millis(milliseconds), "{retries}");
+        }
     }
 
     #[test]
     fn data_in_flight_follows_the_retransmissions() {
         let options = Retransmission {
             rto: Duration::from_millis(204),
-            rto_max: Duration::from_mins(2),
+            rto_max: Duration::from_secs(120),
             retries: 15,
             user_timeout: None,
         };
@@ -349,7 +348,7 @@ mod tests {
     fn data_in_flight_with_a_user_timeout() {
         let options = Retransmission {
             rto: Duration::from_millis(204),
-            rto_max: Duration::from_mins(2),
+            rto_max: Duration::from_secs(120),
             retries: 15,
             user_timeout: Some(Duration::from_secs(8)),
         };

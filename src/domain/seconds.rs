@@ -22,10 +22,6 @@ pub mod optional {
     ///
     /// # Errors
     /// Those of the serializer.
-    #[expect(
-        clippy::ref_option,
-        reason = "serde's serialize_with gives a reference to the field"
-    )]
     pub fn serialize<S: Serializer>(
         duration: &Option<Duration>,
         serializer: S,

@@ -30,7 +30,7 @@ impl fmt::Display for Brief {
 
 /// A duration in full: `2h 11m 15s`, rounded up to seconds from a minute on, to milliseconds below.
 pub(crate) fn full(duration: Duration) -> humantime::FormattedDuration {
-    let unit = if duration < Duration::from_mins(1) {
+    let unit = if duration < Duration::from_secs(60) {
         1_000_000
     } else {
         1_000_000_000

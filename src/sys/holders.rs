@@ -51,9 +51,9 @@ impl Holders {
         let next = AtomicUsize::new(0);
         let scanner = || {
             let mut found = Self::default();
-            let mut buffer = Box::new([MaybeUninit::uninit(); 32 * 1024]);
+            let mut buffer = vec![MaybeUninit::uninit(); 32 * 1024];
             while let Some(&pid) = pids.get(next.fetch_add(1, Ordering::Relaxed)) {
-                found.scan_process(proc, pid, live, buffer.as_mut_slice());
+                found.scan_process(proc, pid, live, &mut buffer);
             }
             found
         };

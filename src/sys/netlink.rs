@@ -498,10 +498,10 @@ mod tests {
 
     #[test]
     fn an_attribute_that_does_not_fit_its_length_is_refused() {
-        let fits = Message::new(1, 0).attribute(1, &[0; 65_531]).finish(1);
+        let fits = Message::new(1, 0).attribute(1, &vec![0; 65_531]).finish(1);
         assert!(fits.is_ok());
         let error = Message::new(1, 0)
-            .attribute(1, &[0; 65_532])
+            .attribute(1, &vec![0; 65_532])
             .finish(1)
             .unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);

@@ -53,19 +53,15 @@ pub(crate) fn read<E: From<io::Error>>(
         if heading || line.trim_ascii().is_empty() {
             continue;
         }
-        match str::from_utf8(&line).ok().and_then(parse) {
-            Some(socket) => {
-                let identity = (socket.local, socket.peer, socket.inode);
-                if seen.insert(hasher.hash_one(identity)) {
-                    each(&socket)?;
-                } else {
-                    loss.repeated += 1;
-                }
-            }
-            None => {
-                loss.malformed += 1;
-                loss.first_malformed.get_or_insert(number);
-            }
+        let Some(socket) = str::from_utf8(&line).ok().and_then(parse) else {
+            loss.malformed += 1;
+            loss.first_malformed.get_or_insert(number);
+            continue;
+        };
+        if seen.insert(hasher.hash_one((socket.local, socket.peer, socket.inode))) {
+            each(&socket)?;
+        } else {
+            loss.repeated += 1;
         }
     }
     Ok(loss)

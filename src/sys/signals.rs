@@ -10,7 +10,7 @@ use crate::error::{During as _, Result};
 
 /// The signals that end a run early.
 #[derive(Debug)]
-pub struct Interrupts {
+pub(crate) struct Interrupts {
     descriptor: SignalFd,
     signals: SigSet,
 }
@@ -29,7 +29,7 @@ impl Interrupts {
     ///
     /// # Errors
     /// When the system refuses the signal descriptor.
-    pub fn hold() -> Result<Self> {
+    pub(crate) fn hold() -> Result<Self> {
         let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
         signals
             .thread_block()
@@ -43,7 +43,7 @@ impl Interrupts {
     }
 
     /// The signal that has arrived, if one has. After the first, a second one ends the process at once.
-    pub fn pending(&mut self) -> Option<Interrupt> {
+    pub(crate) fn pending(&mut self) -> Option<Interrupt> {
         let arrived = self.descriptor.read_signal().ok().flatten()?;
         let _ = self.signals.thread_unblock();
         let terminated = i32::try_from(arrived.ssi_signo) == Ok(libc::SIGTERM);
