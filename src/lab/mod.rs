@@ -34,6 +34,7 @@ mod tests;
 mod topology;
 
 use std::fmt;
+use std::os::fd::AsRawFd as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
@@ -152,8 +153,8 @@ impl Lab {
         sysctl::set_router()?;
         sysctl::set_tracking(&plan.behaviour)?;
         router_links.connect(vec![
-            veth(&INSIDE_PORT, &CLIENT_PORT, &client),
-            veth(&OUTSIDE_PORT, &SERVER_LINK, &server),
+            veth(&INSIDE_PORT, &CLIENT_PORT, client.as_raw_fd()),
+            veth(&OUTSIDE_PORT, &SERVER_LINK, server.as_raw_fd()),
         ])?;
         let mut hosts = [
             (&mut client_links, &CLIENT_HOST),
