@@ -232,6 +232,8 @@ fn running_link(payload: &[u8]) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::super::topology::{CLIENT_PORT, INSIDE_PORT};
     use super::*;
 
@@ -244,10 +246,10 @@ mod tests {
 
     fn hex(message: Message) -> String {
         let bytes = message.finish(0).unwrap();
-        bytes[16..]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        bytes[16..].iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 
     #[test]
