@@ -3,6 +3,7 @@
 
 pub mod inspect;
 pub mod lab;
+pub mod target;
 pub mod values;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub(crate) mod lab;
+pub mod moment;
 pub mod options;
 pub mod prediction;
 pub mod seconds;

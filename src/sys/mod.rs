@@ -3,12 +3,16 @@
 
 mod bytecode;
 pub(crate) mod bytes;
+pub(crate) mod clock;
 pub(crate) mod guard;
 pub(crate) mod holders;
 pub(crate) mod netlink;
 pub(crate) mod proc_net;
+pub(crate) mod reactor;
+pub(crate) mod resolve;
 pub(crate) mod signals;
 pub(crate) mod sock_diag;
 pub(crate) mod sysctl;
-mod tcp_info;
+pub(crate) mod tcp;
+pub(crate) mod tcp_info;
 pub(crate) mod tick;
