@@ -27,7 +27,7 @@ impl Target {
             };
         }
         let (host, port) = match text.rsplit_once(':') {
-            _ if is_v6(text) => (text, None),
+            _ if is_v6(text) || text.ends_with(']') => (text, None),
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
             Some(_) => {
                 return Err(format!(

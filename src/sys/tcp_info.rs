@@ -73,8 +73,7 @@ pub(crate) fn parse(tcp_info: &[u8]) -> Option<TcpInfo> {
     let rto = microseconds(fields.u32()?);
     fields.skip(12)?;
     let unacked = fields.u32()?;
-    fields.skip(32)?;
-    let _path_mtu_and_receive_threshold = fields.skip(4)?;
+    fields.skip(40)?;
     let rtt = microseconds(fields.u32()?);
     let mut late = fields;
     let segments = late
