@@ -1,6 +1,8 @@
 //! Runs a command line: each subcommand's way from arguments over plan, run and report to bytes. The
 //! one place that knows all of them.
 
+mod probe;
+
 use std::io::{self, Write};
 
 use clap::CommandFactory as _;
@@ -59,6 +61,7 @@ pub fn run(
 ) -> Result<Exit> {
     let exit = match &cli.command {
         Command::Inspect(args) => inspect(args, cli.global, surroundings, out, err)?,
+        Command::Probe(args) => probe::probe(args, cli.global, surroundings, out)?,
         Command::Lab(args) => lab(args, cli.global, surroundings, out, err)?,
         Command::Completions { shell } => {
             generate::completions(*shell, out).map_err(Error::Output)?;

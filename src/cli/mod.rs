@@ -3,6 +3,7 @@
 
 pub mod inspect;
 pub mod lab;
+pub mod probe;
 pub mod target;
 pub mod values;
 
@@ -46,6 +47,8 @@ pub struct Global {
 pub enum Command {
     /// Show this machine's keepalive settings and which TCP connections they protect
     Inspect(inspect::InspectArgs),
+    /// Connect, and see how soon this host notices a dead peer, and with which error
+    Probe(probe::ProbeArgs),
     /// Run a program, or a demonstration, on a private network with a NAT whose behaviour is known
     Lab(lab::LabArgs),
     /// Print the completion script of a shell

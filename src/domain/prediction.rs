@@ -280,7 +280,10 @@ mod tests {
         assert_eq!(fresh.nominal, Duration::from_secs(7));
         let later = idle(&options.after_an_answer(), hz(250));
         assert_eq!(later.nominal, Duration::from_secs(9));
-        assert_eq!(fresh.latest, later.latest, "which of the two it is may not be known");
+        assert_eq!(
+            fresh.latest, later.latest,
+            "which of the two it is may not be known"
+        );
     }
 
     #[test]

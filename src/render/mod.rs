@@ -4,6 +4,7 @@ pub(crate) mod inspect;
 pub(crate) mod json;
 pub(crate) mod lab;
 pub(crate) mod list;
+pub(crate) mod probe;
 pub(crate) mod summary;
 pub(crate) mod text;
 

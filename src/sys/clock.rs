@@ -12,6 +12,11 @@ pub(crate) fn now() -> io::Result<Moment> {
     read(ClockId::CLOCK_MONOTONIC).map(Moment::after_start)
 }
 
+/// When the last tick was, by the same clock: the kernel runs its timers at ticks.
+pub(crate) fn last_tick() -> io::Result<Moment> {
+    read(ClockId::CLOCK_MONOTONIC_COARSE).map(Moment::after_start)
+}
+
 /// How long the machine has been suspended since it started: CLOCK_BOOTTIME goes on meanwhile. The two
 /// clocks are read one after the other, so that the value jitters by microseconds.
 pub(crate) fn suspended() -> io::Result<Duration> {

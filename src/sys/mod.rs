@@ -4,9 +4,11 @@
 mod bytecode;
 pub(crate) mod bytes;
 pub(crate) mod clock;
+pub(crate) mod error_queue;
 pub(crate) mod guard;
 pub(crate) mod holders;
 pub(crate) mod netlink;
+pub(crate) mod netstat;
 pub(crate) mod proc_net;
 pub(crate) mod reactor;
 pub(crate) mod resolve;

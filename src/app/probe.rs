@@ -1,0 +1,42 @@
+//! `kalive probe`'s way from arguments to bytes.
+
+use std::io::Write;
+
+use super::Surroundings;
+use crate::cli::Global;
+use crate::cli::probe::ProbeArgs;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::sys::resolve;
+use crate::sys::signals::Interrupts;
+use crate::{plan, render, report, run};
+
+pub(super) fn probe(
+    args: &ProbeArgs,
+    global: Global,
+    surroundings: &Surroundings,
+    out: &mut dyn Write,
+) -> Result<Exit> {
+    let plan = plan::probe::plan(args)?;
+    // Before the signals are held: a resolver that hangs can still be interrupted.
+    let addresses: Vec<_> = plan
+        .targets
+        .iter()
+        .map(|target| resolve::addresses(target, plan.families))
+        .collect::<Result<_>>()?;
+    let interrupts = Interrupts::hold()?;
+    let renderer = render::probe::Renderer::new(global.output, surroundings.layout(global));
+    let mut report = report::probe::Report::new(&plan);
+    let interrupt = run::probe::run(&plan, addresses, interrupts, &mut |event| {
+        report.add(&plan, &event);
+        renderer.event(out, &report, &event).map_err(Error::Output)
+    })?;
+    renderer
+        .finish(out, &plan, &report)
+        .map_err(Error::Output)?;
+    Ok(match interrupt {
+        Some(interrupt) => Exit::Interrupted(interrupt),
+        None if report.holds(&plan) => Exit::Holds,
+        None => Exit::Negative,
+    })
+}

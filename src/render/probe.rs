@@ -1,0 +1,294 @@
+//! The formats of `kalive probe`. For people each event is a line as it happens, and a table sums up.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::summary::{self, Meaning};
+use super::text::{self, full};
+use super::{Layout, json};
+use crate::cli::Output;
+use crate::cli::probe::Outcome;
+use crate::domain::options::Origin;
+use crate::plan::probe::Plan;
+use crate::report::probe::{AttemptReport, Report, RoundReport, TargetReport};
+use crate::run::probe::{CountedFrom, Event, RoundKind};
+
+const SCHEMA: &str = "kalive.probe/1";
+
+/// One of the formats.
+pub(crate) struct Renderer {
+    output: Output,
+    layout: Layout,
+}
+
+/// An event of NDJSON: which target, and what.
+#[derive(Serialize)]
+struct TargetEvent<'a, T> {
+    target: &'a str,
+    #[serde(flatten)]
+    fields: T,
+}
+
+/// The peer's own keepalive probe.
+#[derive(Serialize)]
+struct PeerProbed {
+    at_s: f64,
+}
+
+impl Renderer {
+    pub(crate) fn new(output: Output, layout: Layout) -> Self {
+        Self { output, layout }
+    }
+
+    /// Something has happened, and is in the report already.
+    pub(crate) fn event(
+        &self,
+        out: &mut dyn Write,
+        report: &Report,
+        event: &Event,
+    ) -> io::Result<()> {
+        let (Event::Failed { target, .. }
+        | Event::Connected { target, .. }
+        | Event::Round { target, .. }
+        | Event::PeerProbed { target, .. }
+        | Event::Ended { target, .. }) = event;
+        let Some(target) = report.targets.get(*target) else {
+            return Ok(());
+        };
+        match self.output {
+            Output::Json => return Ok(()),
+            Output::Ndjson => ndjson(out, target, event)?,
+            Output::Table => line(out, report, target, event)?,
+        }
+        out.flush()
+    }
+
+    /// The end.
+    pub(crate) fn finish(
+        &self,
+        out: &mut dyn Write,
+        plan: &Plan,
+        report: &Report,
+    ) -> io::Result<()> {
+        match self.output {
+            Output::Json => json::document(out, SCHEMA, report),
+            Output::Ndjson => json::event(out, SCHEMA, "report", report),
+            Output::Table => self.table(out, plan, report),
+        }
+    }
+
+    fn table(&self, out: &mut dyn Write, plan: &Plan, report: &Report) -> io::Result<()> {
+        writeln!(out)?;
+        let headings = ["TARGET", "OUTCOME", "ERRNO", ">AFTER", "PREDICTED", "WHY"];
+        let mut table = summary::table(self.layout, &headings);
+        for target in &report.targets {
+            let good = target.outcome == Some(plan.require);
+            let meaning = if good {
+                Meaning::Good
+            } else {
+                Meaning::Warning
+            };
+            let mut name = String::new();
+            text::push_escaped(&mut name, &target.target);
+            table.add_row([
+                summary::cell(name, Meaning::Plain),
+                summary::cell(outcome(target.outcome), meaning),
+                summary::cell(target.errno.as_deref().unwrap_or("-"), Meaning::Plain),
+                summary::cell(
+                    target
+                        .after_s
+                        .map_or_else(|| String::from("-"), |after| full(after).to_string()),
+                    Meaning::Plain,
+                ),
+                summary::cell(predicted(target), Meaning::Plain),
+                summary::cell(counted(target), Meaning::Plain),
+            ]);
+        }
+        summary::section(out, self.layout, "Outcome", &table)?;
+        for target in &report.targets {
+            let text = format!("{}: {}", target.target, target.explanation);
+            writeln!(out, "{}", summary::paragraph(self.layout, &text).trim_fmt())?;
+        }
+        Ok(())
+    }
+}
+
+fn line(
+    out: &mut dyn Write,
+    report: &Report,
+    target: &TargetReport,
+    event: &Event,
+) -> io::Result<()> {
+    let several = report.targets.len() > 1;
+    let text = match event {
+        Event::Failed { attempt, .. } => failed(&attempt.into()),
+        Event::Connected { .. } => connected(report, target),
+        Event::Round { round, .. } => round_line(&RoundReport::from(*round)),
+        Event::PeerProbed { at, .. } => {
+            format!(
+                "{:>10}  the peer sent a keepalive probe of its own",
+                full(*at).to_string()
+            )
+        }
+        Event::Ended { .. } => return Ok(()),
+    };
+    for line in text.lines() {
+        if several {
+            write!(out, "{}: ", target.target)?;
+        }
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}
+
+fn ndjson(out: &mut dyn Write, target: &TargetReport, event: &Event) -> io::Result<()> {
+    let name = &target.target;
+    match event {
+        Event::Failed { attempt, .. } => {
+            let fields = AttemptReport::from(attempt);
+            json::event(
+                out,
+                SCHEMA,
+                "failed",
+                &TargetEvent {
+                    target: name,
+                    fields,
+                },
+            )
+        }
+        Event::Connected { .. } => json::event(out, SCHEMA, "connected", target),
+        Event::Round { round, .. } => {
+            let fields = RoundReport::from(*round);
+            json::event(
+                out,
+                SCHEMA,
+                "round",
+                &TargetEvent {
+                    target: name,
+                    fields,
+                },
+            )
+        }
+        Event::PeerProbed { at, .. } => {
+            let fields = PeerProbed {
+                at_s: at.as_secs_f64(),
+            };
+            json::event(
+                out,
+                SCHEMA,
+                "peer-probe",
+                &TargetEvent {
+                    target: name,
+                    fields,
+                },
+            )
+        }
+        Event::Ended { .. } => json::event(out, SCHEMA, "ended", target),
+    }
+}
+
+fn failed(attempt: &AttemptReport) -> String {
+    let router = attempt
+        .router
+        .map_or_else(String::new, |router| format!(", says {router}"));
+    format!(
+        "{} after {}: {}{router}",
+        attempt.address,
+        full(attempt.after_s),
+        attempt.errno.as_deref().unwrap_or("no answer"),
+    )
+}
+
+fn connected(report: &Report, target: &TargetReport) -> String {
+    let (Some(address), Some(after), Some(options), Some(predicted)) = (
+        target.address,
+        target.connect_s,
+        &target.options,
+        &target.predicted,
+    ) else {
+        return String::new();
+    };
+    let local = target
+        .local
+        .map_or_else(|| String::from("?"), |local| local.to_string());
+    let hz = match report.hz {
+        Some(hz) => format!("HZ={hz}, from {}", report.hz_source),
+        None => format!("HZ {}", report.hz_source),
+    };
+    let whose = match options.origin.idle {
+        Origin::Socket => "",
+        Origin::Sysctl | Origin::Unknown(_) => " (the sysctls)",
+    };
+    format!(
+        "connected to {address} from {local} in {}\n\
+         keepalive: idle {}, interval {}, count {}{whose}, TCP_USER_TIMEOUT {}\n\
+         a peer that falls silent now is noticed after {}, at the latest {}\n\
+         ({hz})",
+        full(after),
+        full(options.idle_s),
+        full(options.interval_s),
+        options.count,
+        options
+            .user_timeout_s
+            .map_or_else(|| String::from("off"), |timeout| full(timeout).to_string()),
+        full(predicted.nominal),
+        full(predicted.latest),
+    )
+}
+
+fn round_line(round: &RoundReport) -> String {
+    let name = match round.kind {
+        RoundKind::Keepalive => "keepalive probe",
+        RoundKind::Heartbeat => "heartbeat",
+        RoundKind::Data => "data",
+    };
+    let answer = match (round.answered, round.rtt_s, round.kind) {
+        (false, _, _) => String::from("unanswered"),
+        (true, None, _) => String::from("answered"),
+        (true, Some(rtt), RoundKind::Data) => format!("acknowledged in {}", milliseconds(rtt)),
+        (true, Some(rtt), _) => format!("answered in {}", milliseconds(rtt)),
+    };
+    format!("{:>10}  {name} {answer}", full(round.at_s).to_string())
+}
+
+fn milliseconds(time: std::time::Duration) -> String {
+    format!("{:.1}ms", time.as_secs_f64() * 1_000.0)
+}
+
+/// The outcome's name, as JSON has it.
+fn outcome(outcome: Option<Outcome>) -> &'static str {
+    match outcome {
+        None => "?",
+        Some(Outcome::Alive) => "alive",
+        Some(Outcome::TimedOut) => "timed-out",
+        Some(Outcome::Reset) => "reset",
+        Some(Outcome::Unreachable) => "unreachable",
+        Some(Outcome::Refused) => "refused",
+        Some(Outcome::Closed) => "closed",
+        Some(Outcome::Unresponsive) => "unresponsive",
+        Some(Outcome::Interrupted) => "interrupted",
+    }
+}
+
+fn predicted(target: &TargetReport) -> String {
+    let (Some(within), Some(predicted)) = (target.within_prediction, target.predicted) else {
+        return String::from("-");
+    };
+    let window = format!("{} to {}", full(predicted.earliest), full(predicted.latest));
+    if within {
+        window
+    } else {
+        format!("{window}: NOT as predicted")
+    }
+}
+
+fn counted(target: &TargetReport) -> &'static str {
+    match target.counted_from {
+        None => "",
+        Some(CountedFrom::Connect) => "after the SYN",
+        Some(CountedFrom::LastSegmentReceived) => "after the last segment received",
+        Some(CountedFrom::DataSent) => "after the data was sent",
+        Some(CountedFrom::HeartbeatSent) => "after the heartbeat",
+    }
+}

@@ -1,0 +1,419 @@
+//! What a probe found: one entry a target, folded from the events. Field names are promises.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::cli::probe::Outcome;
+use crate::domain::options::Origin;
+use crate::domain::prediction::{Keepalive, Prediction, Rule};
+use crate::domain::seconds;
+use crate::domain::wheel::TickRate;
+use crate::plan::probe::Plan;
+use crate::run::probe::{Attempt, CountedFrom, End, Event, Opened, Phase, Round, RoundKind};
+
+/// The report of `kalive probe`.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Report {
+    /// Whether every target came to its end.
+    pub(crate) complete: bool,
+    /// The kernel's ticks a second; null if not known, and then the worst is assumed.
+    pub(crate) hz: Option<u32>,
+    /// How that was found.
+    pub(crate) hz_source: &'static str,
+    pub(crate) targets: Vec<TargetReport>,
+}
+
+/// What became of one target.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct TargetReport {
+    /// As it was given.
+    pub(crate) target: String,
+    /// The address that was connected to, or tried last.
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) local: Option<SocketAddr>,
+    /// Where in its life it ended.
+    pub(crate) phase: Phase,
+    #[serde(serialize_with = "seconds::optional::serialize")]
+    pub(crate) connect_s: Option<Duration>,
+    /// The addresses that did not let us connect.
+    pub(crate) attempts: Vec<AttemptReport>,
+    pub(crate) options: Option<OptionsReport>,
+    /// The window that applies to the end; while it lives, to a peer that falls silent now.
+    pub(crate) predicted: Option<Prediction>,
+    pub(crate) rounds: Vec<RoundReport>,
+    /// How often the peer's own keepalive was seen.
+    pub(crate) peer_probes: u32,
+    /// Null while it goes on.
+    pub(crate) outcome: Option<Outcome>,
+    /// The kernel's error, by name; null where none ended it.
+    pub(crate) errno: Option<String>,
+    #[serde(serialize_with = "seconds::optional::serialize")]
+    pub(crate) after_s: Option<Duration>,
+    pub(crate) counted_from: Option<CountedFrom>,
+    /// Null where no rule predicts this end, or the machine was suspended.
+    pub(crate) within_prediction: Option<bool>,
+    /// Whether the kernel still held the connection ESTABLISHED at the end.
+    pub(crate) still_established: bool,
+    /// By how much counters of the whole network namespace grew meanwhile.
+    pub(crate) netstat: Option<BTreeMap<String, u64>>,
+    #[serde(serialize_with = "seconds::serialize")]
+    pub(crate) suspended_s: Duration,
+    pub(crate) explanation: String,
+}
+
+/// The options in effect, and where each comes from.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct OptionsReport {
+    keepalive: bool,
+    #[serde(serialize_with = "seconds::serialize")]
+    pub(crate) idle_s: Duration,
+    #[serde(serialize_with = "seconds::serialize")]
+    pub(crate) interval_s: Duration,
+    pub(crate) count: u8,
+    /// Null when off.
+    #[serde(serialize_with = "seconds::optional::serialize")]
+    pub(crate) user_timeout_s: Option<Duration>,
+    pub(crate) origin: OriginReport,
+}
+
+/// Where the values come from.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct OriginReport {
+    pub(crate) idle: Origin,
+    interval: Origin,
+    count: Origin,
+    user_timeout: Origin,
+}
+
+/// An address that did not let us connect.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct AttemptReport {
+    pub(crate) address: SocketAddr,
+    pub(crate) outcome: Outcome,
+    pub(crate) errno: Option<String>,
+    #[serde(serialize_with = "seconds::serialize")]
+    pub(crate) after_s: Duration,
+    /// Who sent the ICMP error, where the kernel tells.
+    pub(crate) router: Option<IpAddr>,
+}
+
+/// A probe, heartbeat or datum.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct RoundReport {
+    pub(crate) kind: RoundKind,
+    /// When it was sent, after the connection was made.
+    #[serde(serialize_with = "seconds::serialize")]
+    pub(crate) at_s: Duration,
+    #[serde(serialize_with = "seconds::optional::serialize")]
+    pub(crate) rtt_s: Option<Duration>,
+    pub(crate) answered: bool,
+}
+
+impl From<Round> for RoundReport {
+    fn from(round: Round) -> Self {
+        Self {
+            kind: round.kind,
+            at_s: round.at,
+            rtt_s: round.rtt,
+            answered: round.answered,
+        }
+    }
+}
+
+impl From<&Attempt> for AttemptReport {
+    fn from(attempt: &Attempt) -> Self {
+        Self {
+            address: attempt.address,
+            outcome: attempt.outcome,
+            errno: attempt.errno.map(errno_name),
+            after_s: attempt.after,
+            router: attempt.router,
+        }
+    }
+}
+
+impl OptionsReport {
+    fn new(options: &Keepalive, plan: &Plan) -> Self {
+        let origin = |set: bool| if set { Origin::Socket } else { Origin::Sysctl };
+        Self {
+            keepalive: plan.options.keepalive,
+            idle_s: options.idle,
+            interval_s: options.interval,
+            count: options.count,
+            user_timeout_s: options.user_timeout,
+            origin: OriginReport {
+                idle: origin(plan.options.idle.is_some()),
+                interval: origin(plan.options.interval.is_some()),
+                count: origin(plan.options.count.is_some()),
+                // No sysctl stands behind it: off is the socket's own value too.
+                user_timeout: Origin::Socket,
+            },
+        }
+    }
+}
+
+impl Report {
+    /// The report before anything has happened.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let target = |target: &crate::cli::target::Target| TargetReport {
+            target: target.to_string(),
+            address: None,
+            local: None,
+            phase: Phase::Connect,
+            connect_s: None,
+            attempts: Vec::new(),
+            options: None,
+            predicted: None,
+            rounds: Vec::new(),
+            peer_probes: 0,
+            outcome: None,
+            errno: None,
+            after_s: None,
+            counted_from: None,
+            within_prediction: None,
+            still_established: false,
+            netstat: None,
+            suspended_s: Duration::ZERO,
+            explanation: String::new(),
+        };
+        Self {
+            complete: false,
+            hz: None,
+            hz_source: "no connection was made",
+            targets: plan.targets.iter().map(target).collect(),
+        }
+    }
+
+    /// Takes one event in.
+    pub(crate) fn add(&mut self, plan: &Plan, event: &Event) {
+        let index = match event {
+            Event::Failed { target, .. }
+            | Event::Connected { target, .. }
+            | Event::Round { target, .. }
+            | Event::PeerProbed { target, .. }
+            | Event::Ended { target, .. } => *target,
+        };
+        if let Event::Connected { opened, .. } = event {
+            self.hz = opened.rate.into();
+            self.hz_source = match opened.rate {
+                TickRate::Known(_) => "the resolution of CLOCK_MONOTONIC_COARSE",
+                TickRate::Unknown => "not known: the worst of the usual rates is assumed",
+            };
+        }
+        let Some(target) = self.targets.get_mut(index) else {
+            return;
+        };
+        match event {
+            Event::Failed { attempt, .. } => {
+                target.address = Some(attempt.address);
+                target.attempts.push(attempt.into());
+            }
+            Event::Connected { opened, .. } => target.connected(plan, opened),
+            Event::Round { round, .. } => target.rounds.push((*round).into()),
+            Event::PeerProbed { .. } => target.peer_probes += 1,
+            Event::Ended { end, .. } => target.ended(end),
+        }
+        self.complete = self.targets.iter().all(|target| {
+            target
+                .outcome
+                .is_some_and(|outcome| outcome != Outcome::Interrupted)
+        });
+    }
+
+    /// Whether every target has the outcome that was required.
+    pub(crate) fn holds(&self, plan: &Plan) -> bool {
+        self.targets
+            .iter()
+            .all(|target| target.outcome == Some(plan.require))
+    }
+}
+
+impl TargetReport {
+    fn connected(&mut self, plan: &Plan, opened: &Opened) {
+        self.address = Some(opened.address);
+        self.local = opened.local;
+        self.phase = Phase::Idle;
+        self.connect_s = Some(opened.after);
+        self.options = Some(OptionsReport::new(&opened.options, plan));
+        self.predicted = Some(opened.predicted);
+    }
+
+    fn ended(&mut self, end: &End) {
+        self.phase = end.phase;
+        self.outcome = Some(end.outcome);
+        self.errno = end.errno.map(errno_name);
+        self.after_s = Some(end.after);
+        self.counted_from = Some(end.counted_from);
+        if end.predicted.is_some() {
+            self.predicted = end.predicted;
+        }
+        self.within_prediction = end.within_prediction;
+        self.still_established = end.still_established;
+        self.netstat.clone_from(&end.netstat);
+        self.suspended_s = end.suspended;
+        self.explanation = self.explain(end);
+    }
+
+    /// The end in one or two sentences: the cause, and the remedy where there is one.
+    fn explain(&self, end: &End) -> String {
+        let mut text = match (end.outcome, end.phase) {
+            (Outcome::Alive, _) => self.explain_alive(),
+            (Outcome::TimedOut, Phase::Connect) => explain_connect_timeout(end),
+            (Outcome::TimedOut, Phase::Idle) => self.explain_silence(end),
+            (Outcome::TimedOut, Phase::InFlight) => explain_in_flight(end),
+            (Outcome::Reset, _) => String::from(
+                "A RST came: the peer has rebooted or knows the connection no more, or something on the path \
+                 refuses it.",
+            ),
+            (Outcome::Unreachable, Phase::Connect) => self.explain_no_way(),
+            (Outcome::Unreachable, _) => explain_unreachable(end),
+            (Outcome::Refused, _) => {
+                String::from("The host answers, and nobody listens on this port.")
+            }
+            (Outcome::Closed, _) => String::from(
+                "The peer closed the connection with a FIN: a limit of its own, or it was told to.",
+            ),
+            (Outcome::Unresponsive, _) => String::from(
+                "The kernel at the far end acknowledged the heartbeat and the service did not answer: it is \
+                 stuck, and TCP keepalive cannot see that. Use a timeout in the application.",
+            ),
+            (Outcome::Interrupted, _) => String::from("Interrupted before its end."),
+        };
+        if !end.suspended.is_zero() {
+            let suspended = end.suspended.as_secs_f64();
+            let _ = write!(
+                text,
+                " The machine was suspended for {suspended:.1} s: times are not comparable."
+            );
+        }
+        text
+    }
+
+    fn explain_alive(&self) -> String {
+        let answered = |kind| {
+            self.rounds
+                .iter()
+                .filter(|round| round.kind == kind && round.answered)
+                .count()
+        };
+        let lost = self.rounds.iter().filter(|round| !round.answered).count();
+        let parts: Vec<String> = [
+            (RoundKind::Keepalive, "keepalive probe"),
+            (RoundKind::Heartbeat, "heartbeat"),
+            (RoundKind::Data, "datum"),
+        ]
+        .into_iter()
+        .map(|(kind, name)| (answered(kind), name))
+        .filter(|&(count, _)| count > 0)
+        .map(|(count, name)| match (count, name) {
+            (1, name) => format!("1 {name}"),
+            (count, "datum") => format!("{count} data"),
+            (count, name) => format!("{count} {name}s"),
+        })
+        .collect();
+        let mut text = if parts.is_empty() {
+            String::from(
+                "Connected; nothing was due in that time that the peer could have answered.",
+            )
+        } else {
+            format!("The peer answered {}.", parts.join(" and "))
+        };
+        if lost > 0 {
+            let _ = write!(
+                text,
+                " {lost} went unanswered: packets get lost on the way."
+            );
+        }
+        text
+    }
+
+    fn explain_silence(&self, end: &End) -> String {
+        let unanswered = self
+            .rounds
+            .iter()
+            .rev()
+            .take_while(|round| !round.answered)
+            .count();
+        let mut text = format!("{unanswered} keepalive probes went unanswered");
+        let _ = match end.predicted.map(|predicted| predicted.rule) {
+            Some(Rule::KeepaliveUserTimeout) => write!(
+                text,
+                ", and TCP_USER_TIMEOUT, which replaces TCP_KEEPCNT, had passed."
+            ),
+            _ => write!(text, ", as many as TCP_KEEPCNT allows."),
+        };
+        text.push_str(" The path or the peer is dead; smaller values would notice it sooner.");
+        let ignored = counter(end, "OutOfWindowIcmps");
+        if ignored > 0 {
+            let _ = write!(
+                text,
+                " {ignored} ICMP errors arrived in this network namespace and were ignored \
+                 (OutOfWindowIcmps), because a keepalive probe's sequence number lies outside the window: an \
+                 idle connection never ends with EHOSTUNREACH."
+            );
+        }
+        text
+    }
+
+    fn explain_no_way(&self) -> String {
+        match self.attempts.last().and_then(|attempt| attempt.router) {
+            Some(router) => format!("{router} says that there is no way to the host."),
+            None => String::from(
+                "There is no way to the host: no route, or nobody answers for its address.",
+            ),
+        }
+    }
+}
+
+fn explain_connect_timeout(end: &End) -> String {
+    match end.errno {
+        Some(_) => String::from(
+            "No answer to any SYN (tcp_syn_retries): a firewall drops them, or the host is down.",
+        ),
+        None => String::from(
+            "No answer to the SYN within --connect-timeout, kalive's own limit: a firewall drops it, or the \
+             host is down.",
+        ),
+    }
+}
+
+fn explain_in_flight(end: &End) -> String {
+    match end.predicted.map(|predicted| predicted.rule) {
+        Some(Rule::RetransmissionUserTimeout) => String::from(
+            "Data was unacknowledged, which suspends keepalive, until TCP_USER_TIMEOUT ended the connection.",
+        ),
+        _ => String::from(
+            "Data was unacknowledged, which suspends keepalive, until the kernel gave up retransmitting \
+             (tcp_retries2). TCP_USER_TIMEOUT limits that.",
+        ),
+    }
+}
+
+fn explain_unreachable(end: &End) -> String {
+    if end.still_established {
+        return String::from(
+            "An ICMP error arrived for data in flight and was taken at once (IP_RECVERR); the kernel still \
+             holds the connection ESTABLISHED and would go on trying.",
+        );
+    }
+    String::from(
+        "The kernel gave up retransmitting and tells the last ICMP error: the path ends before the host.",
+    )
+}
+
+fn counter(end: &End, name: &str) -> u64 {
+    end.netstat
+        .as_ref()
+        .and_then(|netstat| netstat.get(name))
+        .copied()
+        .unwrap_or(0)
+}
+
+/// The name of an error, such as ETIMEDOUT.
+pub(crate) fn errno_name(errno: i32) -> String {
+    format!("{:?}", nix::errno::Errno::from_raw(errno))
+}

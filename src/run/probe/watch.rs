@@ -1,0 +1,465 @@
+//! Sees keepalive probes and their answers in snapshots of TCP_INFO, and says when to look next. Pure: time
+//! and snapshots come in, so that it is tested without a clock.
+//!
+//! A probe is sent when the kernel's timer fires, which is at a tick. So looks are made just after the ticks
+//! from the nominal moment on, and closer together while an answer is awaited.
+
+use std::time::Duration;
+
+use crate::domain::moment::Moment;
+use crate::domain::prediction::Keepalive;
+use crate::sys::tcp_info::TcpInfo;
+
+/// How long after a tick its timers have certainly been run.
+const AFTER_TICK: Duration = Duration::from_micros(100);
+/// Looks for an answer are at least this far apart, and else this part of the time waited.
+const CLOSEST: Duration = Duration::from_micros(100);
+const PART: u32 = 16;
+
+/// TCP_INFO at a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) now: Moment,
+    /// When the last tick was (CLOCK_MONOTONIC_COARSE).
+    pub(crate) tick: Moment,
+    pub(crate) info: TcpInfo,
+}
+
+/// What a look found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// A probe and its answer; the time between them where it could be measured.
+    Answered { sent: Moment, rtt: Option<Duration> },
+    /// A probe that the next one, or the end, has overtaken.
+    Unanswered { sent: Moment },
+    /// The peer sent a segment without data or news: its own keepalive probe.
+    PeerProbed,
+}
+
+/// Watches one idle connection.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Watch {
+    options: Keepalive,
+    /// One tick, by which the kernel measures.
+    jiffy: Duration,
+    /// Looks are no closer than this while a timer is overdue.
+    spacing: Duration,
+    /// When the last segment came that counts as received: an ACK or data.
+    heard: Moment,
+    last_data: Moment,
+    /// When the last probe was sent.
+    probed: Option<Moment>,
+    /// How many of the last probes are unanswered.
+    unanswered: u8,
+    segs_in: Option<u32>,
+    segs_out: Option<u32>,
+    looked: Moment,
+}
+
+impl Watch {
+    /// Starts to watch a connection; `spacing` keeps many connections from taking the whole processor.
+    pub(crate) fn new(
+        options: Keepalive,
+        jiffy: Duration,
+        spacing: Duration,
+        snapshot: &Snapshot,
+    ) -> Self {
+        let Snapshot { now, info, .. } = snapshot;
+        Self {
+            options,
+            jiffy,
+            spacing: spacing.max(jiffy),
+            heard: heard(snapshot),
+            last_data: last_data(snapshot),
+            probed: None,
+            unanswered: 0,
+            segs_in: info.segs_in,
+            segs_out: info.segs_out,
+            looked: *now,
+        }
+    }
+
+    /// When the last segment was received, as far as the last look saw.
+    pub(crate) fn heard(&self) -> Moment {
+        self.heard
+    }
+
+    /// Whether a probe waits for its answer.
+    pub(crate) fn awaits_answer(&self) -> bool {
+        self.unanswered > 0
+    }
+
+    /// The options as they apply to the silence that has begun with [`Self::heard`].
+    pub(crate) fn options(&self) -> Keepalive {
+        if self.probed.is_some_and(|probed| probed <= self.heard) {
+            self.options.after_an_answer()
+        } else {
+            self.options
+        }
+    }
+
+    /// Takes in a snapshot.
+    pub(crate) fn look(&mut self, snapshot: &Snapshot) -> Vec<Seen> {
+        let Snapshot { now, info, .. } = *snapshot;
+        let mut seen = Vec::new();
+        let news = heard(snapshot) > self.heard + self.tolerance();
+        let data = last_data(snapshot) > self.last_data + self.tolerance();
+        let sent_segment = grew(self.segs_out, info.segs_out);
+        if data {
+            // Whatever moved, moved for the data's sake.
+            self.unanswered = 0;
+            self.last_data = last_data(snapshot);
+        } else if news && self.unanswered > 0 {
+            if let Some(sent) = self.probed {
+                seen.push(Seen::Answered {
+                    sent,
+                    rtt: Some(self.rtt(sent, snapshot)),
+                });
+            }
+            self.unanswered = 0;
+        } else if news && sent_segment != Some(false) && self.is_due(now) {
+            let (sent, rtt) = self.sent_and_answered(snapshot);
+            self.probed = Some(sent);
+            seen.push(Seen::Answered { sent, rtt });
+        } else if grew(self.segs_in, info.segs_in) == Some(true) && !news {
+            seen.push(Seen::PeerProbed);
+        }
+        if news || data {
+            self.heard = heard(snapshot).max(self.heard);
+        }
+        self.count_unanswered(snapshot, &mut seen);
+        self.segs_in = info.segs_in;
+        self.segs_out = info.segs_out;
+        self.looked = now;
+        seen
+    }
+
+    /// The connection is over: the last probe stays unanswered.
+    pub(crate) fn end(&mut self) -> Option<Seen> {
+        let sent = self.probed.filter(|_| self.unanswered > 0)?;
+        self.unanswered = 0;
+        Some(Seen::Unanswered { sent })
+    }
+
+    fn count_unanswered(&mut self, snapshot: &Snapshot, seen: &mut Vec<Seen>) {
+        while self.unanswered < snapshot.info.probes {
+            seen.extend(self.end_pending());
+            self.unanswered += 1;
+            self.probed = Some(self.sent_at(snapshot));
+        }
+    }
+
+    fn end_pending(&self) -> Option<Seen> {
+        let sent = self.probed.filter(|_| self.unanswered > 0)?;
+        Some(Seen::Unanswered { sent })
+    }
+
+    /// A timer fires at a tick: the last one, if no look was made since.
+    fn sent_at(&self, snapshot: &Snapshot) -> Moment {
+        if snapshot.tick > self.looked {
+            snapshot.tick
+        } else {
+            snapshot.now
+        }
+    }
+
+    /// A probe that was sent and answered since the last look.
+    fn sent_and_answered(&self, snapshot: &Snapshot) -> (Moment, Option<Duration>) {
+        let answered = heard(snapshot);
+        if snapshot.tick > self.looked && answered + self.jiffy >= snapshot.tick {
+            (snapshot.tick, Some(snapshot.now.since(snapshot.tick)))
+        } else {
+            (answered, None)
+        }
+    }
+
+    /// The time to the answer: ours where we looked closely, else the kernel's, good to a tick.
+    fn rtt(&self, sent: Moment, snapshot: &Snapshot) -> Duration {
+        let ours = snapshot.now.since(sent);
+        let uncertain = snapshot.now.since(self.looked);
+        if uncertain <= CLOSEST * 5 || uncertain <= ours / (PART / 2) {
+            ours
+        } else {
+            heard(snapshot).since(sent)
+        }
+    }
+
+    /// `last_*` are counted in ticks, and both readings may be cut off.
+    fn tolerance(&self) -> Duration {
+        self.jiffy * 2
+    }
+
+    fn is_due(&self, now: Moment) -> bool {
+        now + self.jiffy >= self.due()
+    }
+
+    /// When the kernel's timer nominally fires next.
+    fn due(&self) -> Moment {
+        let after_silence = self.heard + self.options.idle;
+        match self.probed {
+            Some(probed) if self.unanswered > 0 => probed + self.options.interval,
+            Some(probed) => after_silence.max(probed + self.options.interval),
+            None => after_silence,
+        }
+    }
+
+    /// When to look again after a look at `now`, the last tick being `tick`.
+    pub(crate) fn next_look(&self, now: Moment, tick: Moment) -> Moment {
+        let due = self.due();
+        if now >= due {
+            return self.after_next_tick(now, tick);
+        }
+        match self.probed {
+            Some(probed) if self.unanswered > 0 => {
+                let step = (now.since(probed) / PART).max(CLOSEST).max(self.slack());
+                (now + step).min(due)
+            }
+            _ => due,
+        }
+    }
+
+    /// With many connections looks for an answer are thinned out as those for a probe are.
+    fn slack(&self) -> Duration {
+        if self.spacing > self.jiffy {
+            self.spacing
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    fn after_next_tick(&self, now: Moment, tick: Moment) -> Moment {
+        let from = now + self.spacing.saturating_sub(self.jiffy);
+        let passed = from.since(tick).as_nanos() / self.jiffy.as_nanos().max(1);
+        let ticks = u32::try_from(passed + 1).unwrap_or(u32::MAX);
+        tick + self.jiffy.saturating_mul(ticks) + AFTER_TICK
+    }
+}
+
+/// When the last ACK or data came. The kernel's keepalive counts from there (`keepalive_time_elapsed`).
+fn heard(snapshot: &Snapshot) -> Moment {
+    let activity = snapshot.info.activity;
+    snapshot.now - activity.last_ack_received.min(activity.last_data_received)
+}
+
+fn last_data(snapshot: &Snapshot) -> Moment {
+    let activity = snapshot.info.activity;
+    snapshot.now - activity.last_data_sent.min(activity.last_data_received)
+}
+
+/// Whether a counter has grown; `None` where the kernel does not tell it.
+fn grew(before: Option<u32>, after: Option<u32>) -> Option<bool> {
+    Some(before? != after?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::socket::Activity;
+    use crate::domain::state::State;
+
+    const JIFFY: Duration = Duration::from_millis(4);
+
+    fn at(milliseconds: u64) -> Moment {
+        Moment::after_start(Duration::from_millis(1_000_000 + milliseconds))
+    }
+
+    /// A connection as the kernel would show it.
+    #[derive(Clone, Copy)]
+    struct Fake {
+        heard: u64,
+        data: u64,
+        probes: u8,
+        segs: (u32, u32),
+    }
+
+    impl Fake {
+        fn snapshot(self, now: u64, tick: u64) -> Snapshot {
+            let since = |earlier: u64| Duration::from_millis(now - earlier);
+            Snapshot {
+                now: at(now) + AFTER_TICK,
+                tick: at(tick),
+                info: TcpInfo {
+                    state: State::Established,
+                    retransmits: 0,
+                    probes: self.probes,
+                    rto: Duration::from_millis(200),
+                    unacked: 0,
+                    activity: Activity {
+                        last_data_sent: since(self.data),
+                        last_data_received: since(self.data),
+                        last_ack_received: since(self.heard),
+                    },
+                    rtt: Duration::from_millis(1),
+                    segs_in: Some(self.segs.0),
+                    segs_out: Some(self.segs.1),
+                },
+            }
+        }
+    }
+
+    const OPENED: Fake = Fake {
+        heard: 0,
+        data: 0,
+        probes: 0,
+        segs: (1, 2),
+    };
+
+    fn watch() -> Watch {
+        let options = Keepalive {
+            idle: Duration::from_secs(2),
+            interval: Duration::from_secs(1),
+            count: 3,
+            user_timeout: None,
+        };
+        Watch::new(options, JIFFY, Duration::ZERO, &OPENED.snapshot(0, 0))
+    }
+
+    #[test]
+    fn nothing_is_looked_at_before_it_is_due() {
+        let watch = watch();
+        let due = at(2_000) + AFTER_TICK;
+        assert_eq!(watch.next_look(at(1), at(0)), due);
+        assert_eq!(watch.next_look(due, at(2_000)), at(2_004) + AFTER_TICK);
+        assert_eq!(
+            watch.next_look(at(2_003), at(2_000)),
+            at(2_004) + AFTER_TICK
+        );
+    }
+
+    #[test]
+    fn an_answer_at_once_is_timed_from_the_tick() {
+        let mut watch = watch();
+        assert_eq!(watch.look(&OPENED.snapshot(2_000, 2_000)), []);
+        let answered = Fake {
+            heard: 2_012,
+            segs: (2, 3),
+            ..OPENED
+        };
+        let sent = at(2_012);
+        assert_eq!(
+            watch.look(&answered.snapshot(2_012, 2_012)),
+            [Seen::Answered {
+                sent,
+                rtt: Some(AFTER_TICK)
+            }]
+        );
+        assert_eq!(watch.heard(), sent + AFTER_TICK);
+        assert!(watch.next_look(at(2_012), at(2_012)) >= at(4_012));
+    }
+
+    #[test]
+    fn a_late_answer_is_waited_for_ever_less_closely() {
+        let mut watch = watch();
+        watch.look(&OPENED.snapshot(2_008, 2_008));
+        let sent = Fake {
+            probes: 1,
+            segs: (1, 3),
+            ..OPENED
+        };
+        assert_eq!(watch.look(&sent.snapshot(2_012, 2_012)), []);
+        assert!(watch.awaits_answer());
+        assert_eq!(watch.next_look(at(2_012), at(2_012)), at(2_012) + CLOSEST);
+        assert_eq!(watch.next_look(at(2_172), at(2_172)), at(2_182));
+        watch.look(&sent.snapshot(2_112, 2_112));
+        let answered = Fake {
+            heard: 2_116,
+            probes: 0,
+            segs: (2, 3),
+            ..sent
+        };
+        let rtt = Some(Duration::from_millis(104) + AFTER_TICK);
+        let seen = watch.look(&answered.snapshot(2_116, 2_116));
+        assert_eq!(
+            seen,
+            [Seen::Answered {
+                sent: at(2_012),
+                rtt
+            }]
+        );
+    }
+
+    #[test]
+    fn unanswered_probes_are_told_when_the_next_one_or_the_end_overtakes_them() {
+        let mut watch = watch();
+        for (probes, now) in [(1, 2_012), (2, 3_024), (3, 4_032)] {
+            let sent = Fake {
+                probes,
+                segs: (1, 2 + u32::from(probes)),
+                ..OPENED
+            };
+            let seen = watch.look(&sent.snapshot(now, now));
+            let before = match probes {
+                1 => vec![],
+                2 => vec![Seen::Unanswered { sent: at(2_012) }],
+                _ => vec![Seen::Unanswered { sent: at(3_024) }],
+            };
+            assert_eq!(seen, before);
+        }
+        assert_eq!(watch.end(), Some(Seen::Unanswered { sent: at(4_032) }));
+        assert_eq!(watch.end(), None);
+        assert_eq!(watch.heard(), at(0) + AFTER_TICK, "nothing was heard");
+    }
+
+    #[test]
+    fn the_peers_own_probes_are_not_answers() {
+        let mut watch = watch();
+        let probed = Fake {
+            segs: (2, 3),
+            ..OPENED
+        };
+        assert_eq!(
+            watch.look(&probed.snapshot(1_500, 1_500)),
+            [Seen::PeerProbed]
+        );
+        assert_eq!(watch.heard(), at(0) + AFTER_TICK);
+    }
+
+    #[test]
+    fn data_is_no_keepalive_round() {
+        let mut watch = watch();
+        let exchanged = Fake {
+            heard: 1_500,
+            data: 1_500,
+            segs: (2, 3),
+            ..OPENED
+        };
+        assert_eq!(watch.look(&exchanged.snapshot(1_500, 1_500)), []);
+        let acked = Fake {
+            heard: 1_540,
+            segs: (3, 3),
+            ..exchanged
+        };
+        assert_eq!(
+            watch.look(&acked.snapshot(1_600, 1_600)),
+            [],
+            "the ACK of that data"
+        );
+        assert!(
+            watch.next_look(at(1_600), at(1_600)) >= at(3_540),
+            "and the silence counts from it"
+        );
+    }
+
+    #[test]
+    fn after_an_answer_a_long_interval_delays_the_next_probe() {
+        let mut watch = watch();
+        watch.options.interval = Duration::from_secs(5);
+        let answered = Fake {
+            heard: 2_012,
+            segs: (2, 3),
+            ..OPENED
+        };
+        watch.look(&OPENED.snapshot(2_008, 2_008));
+        watch.look(&answered.snapshot(2_012, 2_012));
+        assert_eq!(watch.next_look(at(2_013), at(2_012)), at(7_012));
+        assert_eq!(watch.options().idle, Duration::from_secs(5));
+    }
+
+    #[test]
+    fn many_connections_are_looked_at_less_closely() {
+        let mut watch = watch();
+        watch.spacing = Duration::from_millis(40);
+        let due = at(2_000) + AFTER_TICK;
+        assert_eq!(watch.next_look(due, at(2_000)), at(2_040) + AFTER_TICK);
+    }
+}
