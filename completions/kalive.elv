@@ -27,6 +27,7 @@ set edit:completion:arg-completer[kalive] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand inspect 'Show this machine''s keepalive settings and which TCP connections they protect'
+            cand probe 'Connect, and see how soon this host notices a dead peer, and with which error'
             cand lab 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known'
             cand completions 'Print the completion script of a shell'
             cand man 'Print a manual page'
@@ -49,6 +50,35 @@ set edit:completion:arg-completer[kalive] = {|@words|
             cand --progress 'When to tell on stderr how a long run goes'
             cand -s 'List the sockets, one a row'
             cand --sockets 'List the sockets, one a row'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'kalive;probe'= {
+            cand --idle 'TCP_KEEPIDLE: silence before the first keepalive probe'
+            cand --interval 'TCP_KEEPINTVL: time between unanswered probes'
+            cand --count 'TCP_KEEPCNT: unanswered probes that end the connection'
+            cand --user-timeout 'TCP_USER_TIMEOUT: replaces the count, and limits unacknowledged data; or off'
+            cand --rounds 'End well after this many answered rounds; 0: go on until it dies [default: 3, with --for 0]'
+            cand --for 'End well after so long'
+            cand --require 'Which outcome of every target is success'
+            cand --send 'Send this on the connection, and again every --heartbeat; \r \n \t \\ \xNN are understood, @FILE is read'
+            cand --expect 'An answer counts if it contains this text [default: any answer does]'
+            cand --heartbeat 'How often, and how long an answer may take'
+            cand --heartbeat-preset 'A harmless request and its answer, ready-made'
+            cand --connect-timeout 'How long one address may take to connect'
+            cand --bind 'Connect from this address'
+            cand --interface 'Connect through this interface (SO_BINDTODEVICE)'
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to colour the result (also: the environment variable NO_COLOR)'
+            cand --progress 'When to tell on stderr how a long run goes'
+            cand --system 'Set SO_KEEPALIVE only and leave the values to the sysctls'
+            cand --in-flight 'Keep a byte (or --send) unacknowledged when the path goes: retransmission rules apply, not keepalive'
+            cand --icmp-errors 'Take ICMP errors at once (IP_RECVERR), though the kernel would go on trying'
+            cand -4 'Use IPv4 only'
+            cand --ipv4 'Use IPv4 only'
+            cand -6 'Use IPv6 only'
+            cand --ipv6 'Use IPv6 only'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
@@ -86,12 +116,15 @@ set edit:completion:arg-completer[kalive] = {|@words|
         }
         &'kalive;help'= {
             cand inspect 'Show this machine''s keepalive settings and which TCP connections they protect'
+            cand probe 'Connect, and see how soon this host notices a dead peer, and with which error'
             cand lab 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known'
             cand completions 'Print the completion script of a shell'
             cand man 'Print a manual page'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'kalive;help;inspect'= {
+        }
+        &'kalive;help;probe'= {
         }
         &'kalive;help;lab'= {
         }

@@ -36,6 +36,7 @@ never\t'Never'"
 complete -c kalive -n "__fish_kalive_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kalive -n "__fish_kalive_needs_command" -s V -l version -d 'Print version'
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "inspect" -d 'Show this machine\'s keepalive settings and which TCP connections they protect'
+complete -c kalive -n "__fish_kalive_needs_command" -f -a "probe" -d 'Connect, and see how soon this host notices a dead peer, and with which error'
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "lab" -d 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known'
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "man" -d 'Print a manual page'
@@ -77,6 +78,44 @@ always\t'Always'
 never\t'Never'"
 complete -c kalive -n "__fish_kalive_using_subcommand inspect" -s s -l sockets -d 'List the sockets, one a row'
 complete -c kalive -n "__fish_kalive_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l idle -d 'TCP_KEEPIDLE: silence before the first keepalive probe' -r
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l interval -d 'TCP_KEEPINTVL: time between unanswered probes' -r
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l count -d 'TCP_KEEPCNT: unanswered probes that end the connection' -r
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l user-timeout -d 'TCP_USER_TIMEOUT: replaces the count, and limits unacknowledged data; or off' -r
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l rounds -d 'End well after this many answered rounds; 0: go on until it dies [default: 3, with --for 0]' -r
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l for -d 'End well after so long' -r
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l require -d 'Which outcome of every target is success' -r -f -a "alive\t'It answered as long as was asked'
+timed-out\t'Nothing came any more: ETIMEDOUT, or no answer within --connect-timeout'
+reset\t'The peer, or something on the path, sent a RST: ECONNRESET'
+unreachable\t'The path ends: EHOSTUNREACH, ENETUNREACH and their like'
+refused\t'Nobody listens: ECONNREFUSED'
+closed\t'The peer closed the connection with a FIN'
+unresponsive\t'The kernel at the far end answers, the service does not'"
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l send -d 'Send this on the connection, and again every --heartbeat; \\r \\n \\t \\\\ \\xNN are understood, @FILE is read' -r
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l expect -d 'An answer counts if it contains this text [default: any answer does]' -r
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l heartbeat -d 'How often, and how long an answer may take' -r
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l heartbeat-preset -d 'A harmless request and its answer, ready-made' -r -f -a "redis\t'PING; any answer counts, also that authentication is wanted'
+smtp\t'NOOP, answered with 250'
+http\t'OPTIONS * over HTTP/1.1'
+postgres\t'An SSLRequest, once: PostgreSQL takes no second one'"
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l connect-timeout -d 'How long one address may take to connect' -r
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l bind -d 'Connect from this address' -r
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l interface -d 'Connect through this interface (SO_BINDTODEVICE)' -r
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
+json\t'One JSON document at the end'
+ndjson\t'One JSON event a line as it happens, the report last'"
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l progress -d 'When to tell on stderr how a long run goes' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l system -d 'Set SO_KEEPALIVE only and leave the values to the sysctls'
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l in-flight -d 'Keep a byte (or --send) unacknowledged when the path goes: retransmission rules apply, not keepalive'
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l icmp-errors -d 'Take ICMP errors at once (IP_RECVERR), though the kernel would go on trying'
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -s 4 -l ipv4 -d 'Use IPv4 only'
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -s 6 -l ipv6 -d 'Use IPv6 only'
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kalive -n "__fish_kalive_using_subcommand lab" -l nat-timeout -d 'After how much silence the router forgets a connection, in whole seconds' -r
 complete -c kalive -n "__fish_kalive_using_subcommand lab" -l on-expiry -d 'What the router does with packets of a connection that it has forgotten' -r -f -a "drop\t'Drop them silently'
 reset\t'Answer with a RST'
@@ -117,8 +156,9 @@ complete -c kalive -n "__fish_kalive_using_subcommand man" -l progress -d 'When 
 always\t'Always'
 never\t'Never'"
 complete -c kalive -n "__fish_kalive_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect lab completions man help" -f -a "inspect" -d 'Show this machine\'s keepalive settings and which TCP connections they protect'
-complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect lab completions man help" -f -a "lab" -d 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known'
-complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect lab completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect lab completions man help" -f -a "man" -d 'Print a manual page'
-complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect lab completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe lab completions man help" -f -a "inspect" -d 'Show this machine\'s keepalive settings and which TCP connections they protect'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe lab completions man help" -f -a "probe" -d 'Connect, and see how soon this host notices a dead peer, and with which error'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe lab completions man help" -f -a "lab" -d 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe lab completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe lab completions man help" -f -a "man" -d 'Print a manual page'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe lab completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -30,6 +30,7 @@ Register-ArgumentCompleter -Native -CommandName 'kalive' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show this machine''s keepalive settings and which TCP connections they protect')
+            [CompletionResult]::new('probe', 'probe', [CompletionResultType]::ParameterValue, 'Connect, and see how soon this host notices a dead peer, and with which error')
             [CompletionResult]::new('lab', 'lab', [CompletionResultType]::ParameterValue, 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a manual page')
@@ -53,6 +54,36 @@ Register-ArgumentCompleter -Native -CommandName 'kalive' -ScriptBlock {
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'When to tell on stderr how a long run goes')
             [CompletionResult]::new('-s', '-s', [CompletionResultType]::ParameterName, 'List the sockets, one a row')
             [CompletionResult]::new('--sockets', '--sockets', [CompletionResultType]::ParameterName, 'List the sockets, one a row')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'kalive;probe' {
+            [CompletionResult]::new('--idle', '--idle', [CompletionResultType]::ParameterName, 'TCP_KEEPIDLE: silence before the first keepalive probe')
+            [CompletionResult]::new('--interval', '--interval', [CompletionResultType]::ParameterName, 'TCP_KEEPINTVL: time between unanswered probes')
+            [CompletionResult]::new('--count', '--count', [CompletionResultType]::ParameterName, 'TCP_KEEPCNT: unanswered probes that end the connection')
+            [CompletionResult]::new('--user-timeout', '--user-timeout', [CompletionResultType]::ParameterName, 'TCP_USER_TIMEOUT: replaces the count, and limits unacknowledged data; or off')
+            [CompletionResult]::new('--rounds', '--rounds', [CompletionResultType]::ParameterName, 'End well after this many answered rounds; 0: go on until it dies [default: 3, with --for 0]')
+            [CompletionResult]::new('--for', '--for', [CompletionResultType]::ParameterName, 'End well after so long')
+            [CompletionResult]::new('--require', '--require', [CompletionResultType]::ParameterName, 'Which outcome of every target is success')
+            [CompletionResult]::new('--send', '--send', [CompletionResultType]::ParameterName, 'Send this on the connection, and again every --heartbeat; \r \n \t \\ \xNN are understood, @FILE is read')
+            [CompletionResult]::new('--expect', '--expect', [CompletionResultType]::ParameterName, 'An answer counts if it contains this text [default: any answer does]')
+            [CompletionResult]::new('--heartbeat', '--heartbeat', [CompletionResultType]::ParameterName, 'How often, and how long an answer may take')
+            [CompletionResult]::new('--heartbeat-preset', '--heartbeat-preset', [CompletionResultType]::ParameterName, 'A harmless request and its answer, ready-made')
+            [CompletionResult]::new('--connect-timeout', '--connect-timeout', [CompletionResultType]::ParameterName, 'How long one address may take to connect')
+            [CompletionResult]::new('--bind', '--bind', [CompletionResultType]::ParameterName, 'Connect from this address')
+            [CompletionResult]::new('--interface', '--interface', [CompletionResultType]::ParameterName, 'Connect through this interface (SO_BINDTODEVICE)')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour the result (also: the environment variable NO_COLOR)')
+            [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'When to tell on stderr how a long run goes')
+            [CompletionResult]::new('--system', '--system', [CompletionResultType]::ParameterName, 'Set SO_KEEPALIVE only and leave the values to the sysctls')
+            [CompletionResult]::new('--in-flight', '--in-flight', [CompletionResultType]::ParameterName, 'Keep a byte (or --send) unacknowledged when the path goes: retransmission rules apply, not keepalive')
+            [CompletionResult]::new('--icmp-errors', '--icmp-errors', [CompletionResultType]::ParameterName, 'Take ICMP errors at once (IP_RECVERR), though the kernel would go on trying')
+            [CompletionResult]::new('-4', '-4', [CompletionResultType]::ParameterName, 'Use IPv4 only')
+            [CompletionResult]::new('--ipv4', '--ipv4', [CompletionResultType]::ParameterName, 'Use IPv4 only')
+            [CompletionResult]::new('-6', '-6', [CompletionResultType]::ParameterName, 'Use IPv6 only')
+            [CompletionResult]::new('--ipv6', '--ipv6', [CompletionResultType]::ParameterName, 'Use IPv6 only')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -94,6 +125,7 @@ Register-ArgumentCompleter -Native -CommandName 'kalive' -ScriptBlock {
         }
         'kalive;help' {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show this machine''s keepalive settings and which TCP connections they protect')
+            [CompletionResult]::new('probe', 'probe', [CompletionResultType]::ParameterValue, 'Connect, and see how soon this host notices a dead peer, and with which error')
             [CompletionResult]::new('lab', 'lab', [CompletionResultType]::ParameterValue, 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a manual page')
@@ -101,6 +133,9 @@ Register-ArgumentCompleter -Native -CommandName 'kalive' -ScriptBlock {
             break
         }
         'kalive;help;inspect' {
+            break
+        }
+        'kalive;help;probe' {
             break
         }
         'kalive;help;lab' {

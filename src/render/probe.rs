@@ -30,9 +30,9 @@ struct TargetEvent<'a, T> {
     fields: T,
 }
 
-/// The peer's own keepalive probe.
+/// The peer sent a segment that brought nothing: its own keepalive probe, or a repeated SYN+ACK.
 #[derive(Serialize)]
-struct PeerProbed {
+struct PeerSpoke {
     at_s: f64,
 }
 
@@ -51,7 +51,7 @@ impl Renderer {
         let (Event::Failed { target, .. }
         | Event::Connected { target, .. }
         | Event::Round { target, .. }
-        | Event::PeerProbed { target, .. }
+        | Event::PeerSpoke { target, .. }
         | Event::Ended { target, .. }) = event;
         let Some(target) = report.targets.get(*target) else {
             return Ok(());
@@ -80,7 +80,7 @@ impl Renderer {
 
     fn table(&self, out: &mut dyn Write, plan: &Plan, report: &Report) -> io::Result<()> {
         writeln!(out)?;
-        let headings = ["TARGET", "OUTCOME", "ERRNO", ">AFTER", "PREDICTED", "WHY"];
+        let headings = ["TARGET", "OUTCOME", "ERRNO", ">AFTER", "PREDICTED"];
         let mut table = summary::table(self.layout, &headings);
         for target in &report.targets {
             let good = target.outcome == Some(plan.require);
@@ -91,23 +91,27 @@ impl Renderer {
             };
             let mut name = String::new();
             text::push_escaped(&mut name, &target.target);
+            let ended = target.outcome != Some(Outcome::Alive);
+            let after = target
+                .after_s
+                .filter(|_| ended)
+                .map(|after| full(after).to_string());
             table.add_row([
                 summary::cell(name, Meaning::Plain),
                 summary::cell(outcome(target.outcome), meaning),
                 summary::cell(target.errno.as_deref().unwrap_or("-"), Meaning::Plain),
-                summary::cell(
-                    target
-                        .after_s
-                        .map_or_else(|| String::from("-"), |after| full(after).to_string()),
-                    Meaning::Plain,
-                ),
+                summary::cell(after.unwrap_or_else(|| String::from("-")), Meaning::Plain),
                 summary::cell(predicted(target), Meaning::Plain),
-                summary::cell(counted(target), Meaning::Plain),
             ]);
         }
         summary::section(out, self.layout, "Outcome", &table)?;
         for target in &report.targets {
-            let text = format!("{}: {}", target.target, target.explanation);
+            let text = format!(
+                "{}: {}{}",
+                target.target,
+                target.explanation,
+                counted(target)
+            );
             writeln!(out, "{}", summary::paragraph(self.layout, &text).trim_fmt())?;
         }
         Ok(())
@@ -125,9 +129,9 @@ fn line(
         Event::Failed { attempt, .. } => failed(&attempt.into()),
         Event::Connected { .. } => connected(report, target),
         Event::Round { round, .. } => round_line(&RoundReport::from(*round)),
-        Event::PeerProbed { at, .. } => {
+        Event::PeerSpoke { at, .. } => {
             format!(
-                "{:>10}  the peer sent a keepalive probe of its own",
+                "{:>10}  the peer sent a segment that brought nothing: its own keepalive, or a repetition",
                 full(*at).to_string()
             )
         }
@@ -170,14 +174,14 @@ fn ndjson(out: &mut dyn Write, target: &TargetReport, event: &Event) -> io::Resu
                 },
             )
         }
-        Event::PeerProbed { at, .. } => {
-            let fields = PeerProbed {
+        Event::PeerSpoke { at, .. } => {
+            let fields = PeerSpoke {
                 at_s: at.as_secs_f64(),
             };
             json::event(
                 out,
                 SCHEMA,
-                "peer-probe",
+                "peer-spoke",
                 &TargetEvent {
                     target: name,
                     fields,
@@ -283,12 +287,17 @@ fn predicted(target: &TargetReport) -> String {
     }
 }
 
+/// From when the time to the end counts.
 fn counted(target: &TargetReport) -> &'static str {
-    match target.counted_from {
-        None => "",
-        Some(CountedFrom::Connect) => "after the SYN",
-        Some(CountedFrom::LastSegmentReceived) => "after the last segment received",
-        Some(CountedFrom::DataSent) => "after the data was sent",
-        Some(CountedFrom::HeartbeatSent) => "after the heartbeat",
+    match (target.outcome, target.counted_from) {
+        (Some(Outcome::Alive), _) | (_, None) => "",
+        (_, Some(CountedFrom::Connect)) => " The time counts from the first SYN to that address.",
+        (_, Some(CountedFrom::LastSegmentReceived)) => {
+            " The time counts from the last segment received."
+        }
+        (_, Some(CountedFrom::DataSent)) => " The time counts from the sending of the data.",
+        (_, Some(CountedFrom::HeartbeatSent)) => {
+            " The time counts from the sending of the heartbeat."
+        }
     }
 }

@@ -45,8 +45,8 @@ pub(crate) struct TargetReport {
     /// The window that applies to the end; while it lives, to a peer that falls silent now.
     pub(crate) predicted: Option<Prediction>,
     pub(crate) rounds: Vec<RoundReport>,
-    /// How often the peer's own keepalive was seen.
-    pub(crate) peer_probes: u32,
+    /// How often the peer sent a segment that brought nothing, as its own keepalive probes are.
+    pub(crate) peer_spoke: u32,
     /// Null while it goes on.
     pub(crate) outcome: Option<Outcome>,
     /// The kernel's error, by name; null where none ended it.
@@ -169,7 +169,7 @@ impl Report {
             options: None,
             predicted: None,
             rounds: Vec::new(),
-            peer_probes: 0,
+            peer_spoke: 0,
             outcome: None,
             errno: None,
             after_s: None,
@@ -194,7 +194,7 @@ impl Report {
             Event::Failed { target, .. }
             | Event::Connected { target, .. }
             | Event::Round { target, .. }
-            | Event::PeerProbed { target, .. }
+            | Event::PeerSpoke { target, .. }
             | Event::Ended { target, .. } => *target,
         };
         if let Event::Connected { opened, .. } = event {
@@ -214,7 +214,7 @@ impl Report {
             }
             Event::Connected { opened, .. } => target.connected(plan, opened),
             Event::Round { round, .. } => target.rounds.push((*round).into()),
-            Event::PeerProbed { .. } => target.peer_probes += 1,
+            Event::PeerSpoke { .. } => target.peer_spoke += 1,
             Event::Ended { end, .. } => target.ended(end),
         }
         self.complete = self.targets.iter().all(|target| {

@@ -41,8 +41,8 @@ pub(crate) enum Event {
         target: usize,
         round: Round,
     },
-    /// The peer's own keepalive probe.
-    PeerProbed {
+    /// The peer sent a segment that brought nothing: its own keepalive probe, or a repeated SYN+ACK.
+    PeerSpoke {
         target: usize,
         at: Duration,
     },
@@ -278,8 +278,8 @@ struct Instant {
     tick: Moment,
 }
 
-fn instant() -> Result<Instant> {
-    let tick = clock::last_tick().during(|| "clock_gettime")?;
+fn instant(settings: &Settings) -> Result<Instant> {
     let now = clock::now().during(|| "clock_gettime")?;
+    let tick = clock::last_tick(now, settings.rate.jiffy()).during(|| "clock_gettime")?;
     Ok(Instant { now, tick })
 }

@@ -21,6 +21,9 @@ use crate::sys::reactor::{Interest, Reactor, Ready};
 use crate::sys::tcp::{Connection, Effective};
 use crate::sys::{clock, error_queue};
 
+/// On a busy machine a process is woken so much later than the kernel's event, at times.
+const WOKEN_LATE: Duration = Duration::from_millis(50);
+
 type Emit<'e> = &'e mut dyn FnMut(Event) -> Result<()>;
 
 /// A target's session.
@@ -81,7 +84,7 @@ impl<'s> Session<'s> {
 
     /// Begins with the first address. Returns when to look at it; `None` once it is over.
     pub(crate) fn start(&mut self, reactor: &Reactor, emit: Emit) -> Result<Option<Moment>> {
-        let instant = instant()?;
+        let instant = instant(self.settings)?;
         self.connect(instant, None, reactor, emit)?;
         Ok(self.next_wake(instant))
     }
@@ -93,7 +96,7 @@ impl<'s> Session<'s> {
         reactor: &Reactor,
         emit: Emit,
     ) -> Result<Option<Moment>> {
-        let instant = instant()?;
+        let instant = instant(self.settings)?;
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Over => {}
             Stage::Connecting { connection, since } => {
@@ -504,11 +507,11 @@ impl<'s> Session<'s> {
         )
     }
 
-    /// Both ends of the time are read in ticks.
+    /// Both ends of the time are read in ticks, and we may be woken late.
     fn is_within(&self, predicted: &Prediction, after: Duration) -> bool {
-        let tolerance = self.settings.rate.jiffy() * 2;
-        after + tolerance >= predicted.earliest
-            && after <= predicted.latest.saturating_add(tolerance)
+        let ticks = self.settings.rate.jiffy() * 2;
+        after + ticks >= predicted.earliest
+            && after <= predicted.latest.saturating_add(ticks + WOKEN_LATE)
     }
 
     fn retransmission(&self, open: &Open, rto: Duration) -> Result<Prediction> {
@@ -576,9 +579,9 @@ impl<'s> Session<'s> {
             None => Ok(()),
             Some(Seen::Answered { sent, rtt }) => emit(round(sent, rtt, true)),
             Some(Seen::Unanswered { sent }) => emit(round(sent, None, false)),
-            Some(Seen::PeerProbed) => {
+            Some(Seen::PeerSpoke) => {
                 let now = clock::now().during(|| "clock_gettime")?;
-                emit(Event::PeerProbed {
+                emit(Event::PeerSpoke {
                     target,
                     at: now.since(open.since),
                 })

@@ -20,7 +20,7 @@ const PART: u32 = 16;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) now: Moment,
-    /// When the last tick was (CLOCK_MONOTONIC_COARSE).
+    /// When the last tick was.
     pub(crate) tick: Moment,
     pub(crate) info: TcpInfo,
 }
@@ -32,8 +32,9 @@ pub(crate) enum Seen {
     Answered { sent: Moment, rtt: Option<Duration> },
     /// A probe that the next one, or the end, has overtaken.
     Unanswered { sent: Moment },
-    /// The peer sent a segment without data or news: its own keepalive probe.
-    PeerProbed,
+    /// The peer sent a segment that brings nothing and that our kernel answered: as its own keepalive
+    /// probes are.
+    PeerSpoke,
 }
 
 /// Watches one idle connection.
@@ -109,20 +110,24 @@ impl Watch {
             // Whatever moved, moved for the data's sake.
             self.unanswered = 0;
             self.last_data = last_data(snapshot);
-        } else if news && self.unanswered > 0 {
+        } else if news && self.unanswered > 0 && sent_segment != Some(true) {
             if let Some(sent) = self.probed {
-                seen.push(Seen::Answered {
-                    sent,
-                    rtt: Some(self.rtt(sent, snapshot)),
-                });
+                let rtt = Some(self.rtt(sent, snapshot));
+                seen.push(Seen::Answered { sent, rtt });
             }
             self.unanswered = 0;
         } else if news && sent_segment != Some(false) && self.is_due(now) {
+            // The one before it, if there is one, has been overtaken.
+            seen.extend(self.end());
             let (sent, rtt) = self.sent_and_answered(snapshot);
             self.probed = Some(sent);
             seen.push(Seen::Answered { sent, rtt });
-        } else if grew(self.segs_in, info.segs_in) == Some(true) && !news {
-            seen.push(Seen::PeerProbed);
+        } else if sent_segment == Some(true)
+            && grew(self.segs_in, info.segs_in) == Some(true)
+            && !news
+            && self.heard_nothing_lately(now)
+        {
+            seen.push(Seen::PeerSpoke);
         }
         if news || data {
             self.heard = heard(snapshot).max(self.heard);
@@ -134,6 +139,11 @@ impl Watch {
         seen
     }
 
+    /// Segments that cross with data are its acknowledgements.
+    fn heard_nothing_lately(&self, now: Moment) -> bool {
+        now.since(self.heard.max(self.last_data)) > self.tolerance() * 2
+    }
+
     /// The connection is over: the last probe stays unanswered.
     pub(crate) fn end(&mut self) -> Option<Seen> {
         let sent = self.probed.filter(|_| self.unanswered > 0)?;
@@ -143,15 +153,11 @@ impl Watch {
 
     fn count_unanswered(&mut self, snapshot: &Snapshot, seen: &mut Vec<Seen>) {
         while self.unanswered < snapshot.info.probes {
-            seen.extend(self.end_pending());
-            self.unanswered += 1;
+            let count = self.unanswered + 1;
+            seen.extend(self.end());
+            self.unanswered = count;
             self.probed = Some(self.sent_at(snapshot));
         }
-    }
-
-    fn end_pending(&self) -> Option<Seen> {
-        let sent = self.probed.filter(|_| self.unanswered > 0)?;
-        Some(Seen::Unanswered { sent })
     }
 
     /// A timer fires at a tick: the last one, if no look was made since.
@@ -400,6 +406,34 @@ mod tests {
         assert_eq!(watch.heard(), at(0) + AFTER_TICK, "nothing was heard");
     }
 
+    /// Within one tick the second probe is sent and answered: `tcpi_probes` is 0 again.
+    #[test]
+    fn an_answer_to_the_second_probe_is_not_one_to_the_first() {
+        let mut watch = watch();
+        let first = Fake {
+            probes: 1,
+            segs: (1, 3),
+            ..OPENED
+        };
+        watch.look(&first.snapshot(2_012, 2_012));
+        let second = Fake {
+            heard: 3_024,
+            segs: (2, 4),
+            ..OPENED
+        };
+        assert_eq!(
+            watch.look(&second.snapshot(3_024, 3_024)),
+            [
+                Seen::Unanswered { sent: at(2_012) },
+                Seen::Answered {
+                    sent: at(3_024),
+                    rtt: Some(AFTER_TICK)
+                },
+            ]
+        );
+        assert!(!watch.awaits_answer());
+    }
+
     #[test]
     fn the_peers_own_probes_are_not_answers() {
         let mut watch = watch();
@@ -409,7 +443,7 @@ mod tests {
         };
         assert_eq!(
             watch.look(&probed.snapshot(1_500, 1_500)),
-            [Seen::PeerProbed]
+            [Seen::PeerSpoke]
         );
         assert_eq!(watch.heard(), at(0) + AFTER_TICK);
     }
