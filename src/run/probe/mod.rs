@@ -20,7 +20,7 @@ use crate::domain::wheel::TickRate;
 use crate::error::{During as _, Error, Result};
 use crate::plan::probe::{Payload, Plan, Traffic};
 use crate::sys::netstat::Counters;
-use crate::sys::reactor::Reactor;
+use crate::sys::reactor::{Reactor, Ready};
 use crate::sys::signals::{Interrupt, Interrupts};
 use crate::sys::{clock, sysctl, tick};
 use session::Session;
@@ -158,6 +158,8 @@ pub(crate) struct Settings<'a> {
 const LOOK: Duration = Duration::from_micros(40);
 /// The most that is sent at once: less than any send buffer.
 const LONGEST_REQUEST: usize = 64 * 1024;
+/// So many timers are served before descriptors are looked at again, whose events have their own time.
+const DUE_AT_ONCE: usize = 16;
 /// A suspension shorter than this is the jitter of reading two clocks.
 const SUSPENDED: Duration = Duration::from_millis(100);
 
@@ -171,36 +173,38 @@ pub(crate) fn run(
     allow_descriptors(addresses.len())?;
     let settings = settings(plan, addresses.len())?;
     let mut reactor = Reactor::new(interrupts)?;
-    let mut sessions: Vec<Session> = Vec::with_capacity(addresses.len());
-    let mut queue = BTreeSet::new();
-    for (target, addresses) in addresses.into_iter().enumerate() {
-        let mut session = Session::new(&settings, target, addresses);
-        if let Some(wake) = session.start(&reactor, emit)? {
-            queue.insert((wake, target));
-        }
-        sessions.push(session);
-    }
+    let begun = clock::now().during(|| "clock_gettime")?;
+    // Each begins when it is first looked at.
+    let mut queue: BTreeSet<(Moment, usize)> =
+        (0..addresses.len()).map(|target| (begun, target)).collect();
+    let mut sessions: Vec<Session> = (0..)
+        .zip(addresses)
+        .map(|(target, addresses)| Session::new(&settings, target, addresses, begun))
+        .collect();
     let mut ready = Vec::new();
     let mut interrupt = None;
-    while sessions.iter().any(|session| !session.is_over()) && interrupt.is_none() {
+    // Every session that is not over waits for its time.
+    while !queue.is_empty() && interrupt.is_none() {
         let until = queue.first().map(|&(wake, _)| wake);
         interrupt = reactor.wait(until, &mut ready).during(|| "epoll_wait")?;
-        let now = clock::now().during(|| "clock_gettime")?;
-        let due: Vec<usize> = queue
+        let woken = clock::now().during(|| "clock_gettime")?;
+        let told = ready.iter().map(|ready| (ready.token, Some(*ready)));
+        let due = queue
             .iter()
-            .take_while(|(wake, _)| *wake <= now)
-            .map(|&(_, target)| target)
-            .collect();
-        let told = ready
-            .iter()
-            .filter_map(|ready| Some((usize::try_from(ready.token).ok()?, Some(*ready))));
-        for (target, ready) in told.chain(due.into_iter().map(|target| (target, None))) {
-            let Some(session) = sessions.get_mut(target) else {
+            .take_while(|(wake, _)| *wake <= woken)
+            .take(DUE_AT_ONCE);
+        let due = due.filter_map(|&(_, target)| Some((u64::try_from(target).ok()?, None)));
+        let work: Vec<(u64, Option<Ready>)> = told.chain(due).collect();
+        for (token, ready) in work {
+            let Some(session) = usize::try_from(token)
+                .ok()
+                .and_then(|target| sessions.get_mut(target))
+            else {
                 continue;
             };
-            queue.remove(&(session.wake(), target));
-            if let Some(wake) = session.step(ready, &reactor, emit)? {
-                queue.insert((wake, target));
+            queue.remove(&(session.wake(), session.target()));
+            if let Some(wake) = session.step(ready, woken, &reactor, emit)? {
+                queue.insert((wake, session.target()));
             }
         }
     }
@@ -275,11 +279,18 @@ fn allow_descriptors(targets: usize) -> Result<()> {
 #[derive(Clone, Copy, Debug)]
 struct Instant {
     now: Moment,
+    /// The last tick before it.
     tick: Moment,
+    /// When what is looked at happened, as well as is known: when we were woken for it, or now.
+    event: Moment,
 }
 
 fn instant(settings: &Settings) -> Result<Instant> {
     let now = clock::now().during(|| "clock_gettime")?;
     let tick = clock::last_tick(now, settings.rate.jiffy()).during(|| "clock_gettime")?;
-    Ok(Instant { now, tick })
+    Ok(Instant {
+        now,
+        tick,
+        event: now,
+    })
 }

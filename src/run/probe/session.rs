@@ -39,6 +39,8 @@ pub(crate) struct Session<'s> {
 }
 
 enum Stage<'s> {
+    /// Not begun.
+    New,
     Connecting {
         connection: Connection,
         since: Moment,
@@ -61,20 +63,17 @@ impl<'s> Session<'s> {
         settings: &'s Settings<'s>,
         target: usize,
         addresses: Vec<SocketAddr>,
+        begun: Moment,
     ) -> Self {
         Self {
             settings,
             target,
             untried: addresses.into_iter(),
-            stage: Stage::Over,
-            wake: Moment::default(),
+            stage: Stage::New,
+            wake: begun,
             counters: None,
             suspended: Duration::ZERO,
         }
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        matches!(self.stage, Stage::Over)
     }
 
     /// When it wants to be looked at, as last said.
@@ -82,22 +81,24 @@ impl<'s> Session<'s> {
         self.wake
     }
 
-    /// Begins with the first address. Returns when to look at it; `None` once it is over.
-    pub(crate) fn start(&mut self, reactor: &Reactor, emit: Emit) -> Result<Option<Moment>> {
-        let instant = instant(self.settings)?;
-        self.connect(instant, None, reactor, emit)?;
-        Ok(self.next_wake(instant))
+    pub(crate) fn target(&self) -> usize {
+        self.target
     }
 
-    /// Looks at it, because its descriptor is ready or its time has come.
+    /// Looks at it, because its descriptor was ready when we were woken, or its time has come.
     pub(crate) fn step(
         &mut self,
         ready: Option<Ready>,
+        woken: Moment,
         reactor: &Reactor,
         emit: Emit,
     ) -> Result<Option<Moment>> {
-        let instant = instant(self.settings)?;
+        let mut instant = instant(self.settings)?;
+        if ready.is_some() {
+            instant.event = woken;
+        }
         match std::mem::replace(&mut self.stage, Stage::Over) {
+            Stage::New => self.connect(instant, None, reactor, emit)?,
             Stage::Over => {}
             Stage::Connecting { connection, since } => {
                 self.connecting(connection, since, ready, instant, reactor, emit)?;
@@ -112,6 +113,16 @@ impl<'s> Session<'s> {
         let now = clock::now().during(|| "clock_gettime")?;
         match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Over => Ok(()),
+            Stage::New => {
+                let end = self.end(Phase::Connect, Outcome::Interrupted, None, Duration::ZERO);
+                self.emit_end(
+                    End {
+                        counted_from: CountedFrom::Connect,
+                        ..end
+                    },
+                    emit,
+                )
+            }
             Stage::Connecting { since, .. } => {
                 let end = self.end(Phase::Connect, Outcome::Interrupted, None, now.since(since));
                 self.emit_end(
@@ -136,9 +147,9 @@ impl<'s> Session<'s> {
         }
     }
 
-    fn next_wake(&mut self, Instant { now, tick }: Instant) -> Option<Moment> {
+    fn next_wake(&mut self, Instant { now, tick, .. }: Instant) -> Option<Moment> {
         let wake = match &self.stage {
-            Stage::Over => return None,
+            Stage::New | Stage::Over => return None,
             Stage::Connecting { since, .. } => *since + self.settings.plan.connect_timeout,
             Stage::Open(open) => {
                 let keepalive = match open.application.unacknowledged() {
@@ -235,7 +246,7 @@ impl<'s> Session<'s> {
         reactor: &Reactor,
         emit: Emit,
     ) -> Result<()> {
-        let after = instant.now.since(since);
+        let after = instant.event.since(since);
         let failed = |outcome, errno, router| Attempt {
             address: connection.peer(),
             outcome,
@@ -294,7 +305,7 @@ impl<'s> Session<'s> {
             .during(|| format!("reading back the options for {peer}"))?;
         let options = keepalive(effective);
         let snapshot = snapshot(&connection, instant)?;
-        let since = instant.now;
+        let since = instant.event;
         emit(Event::Connected {
             target: self.target,
             opened: Box::new(Opened {
@@ -307,7 +318,7 @@ impl<'s> Session<'s> {
             }),
         })?;
         let open = Box::new(Open {
-            watch: Watch::new(options, rate.jiffy(), *spacing, &snapshot),
+            watch: Watch::new(options, rate.jiffy(), *spacing, &snapshot, since),
             application: Application::new(&plan.traffic, since),
             connection,
             since,
@@ -331,7 +342,7 @@ impl<'s> Session<'s> {
             match self.receive(&mut open, instant, emit) {
                 Ok(Received::More) => {}
                 Ok(Received::Fin) => {
-                    let after = instant.now.since(open.watch.heard());
+                    let after = instant.event.since(open.watch.heard());
                     let end = self.end(open.phase(), Outcome::Closed, None, after);
                     return self.emit_end(end, emit);
                 }
@@ -417,7 +428,7 @@ impl<'s> Session<'s> {
                 Ok(0) => return Ok(Received::Fin),
                 Ok(length) => {
                     let bytes = buffer.get(..length).unwrap_or_default();
-                    let round = open.application.received(bytes, instant.now, open.since);
+                    let round = open.application.received(bytes, instant.event, open.since);
                     self.answered(round, open, emit)?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -486,7 +497,7 @@ impl<'s> Session<'s> {
                 prediction::idle(&open.watch.options(), self.settings.rate),
             ),
         };
-        let after = instant.now.since(since);
+        let after = instant.event.since(since);
         let predicted =
             Some(predicted).filter(|_| errno == libc::ETIMEDOUT || phase == Phase::InFlight);
         let predicted = predicted.filter(|_| !still_established && outcome != Outcome::Reset);
@@ -616,7 +627,7 @@ fn keepalive(effective: Effective) -> Keepalive {
     }
 }
 
-fn snapshot(connection: &Connection, Instant { now, tick }: Instant) -> Result<Snapshot> {
+fn snapshot(connection: &Connection, Instant { now, tick, .. }: Instant) -> Result<Snapshot> {
     let info = connection
         .info()
         .during(|| format!("getsockopt TCP_INFO of {}", connection.peer()))?;

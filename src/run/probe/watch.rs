@@ -58,19 +58,27 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Starts to watch a connection; `spacing` keeps many connections from taking the whole processor.
+    /// Starts to watch a connection that was made at `opened`; `spacing` keeps many connections from taking the
+    /// whole processor.
     pub(crate) fn new(
         options: Keepalive,
         jiffy: Duration,
         spacing: Duration,
         snapshot: &Snapshot,
+        opened: Moment,
     ) -> Self {
         let Snapshot { now, info, .. } = snapshot;
+        let told = heard(snapshot);
         Self {
             options,
             jiffy,
             spacing: spacing.max(jiffy),
-            heard: heard(snapshot),
+            // What the kernel tells is cut off to ticks.
+            heard: if told + jiffy * 2 >= opened {
+                opened
+            } else {
+                told
+            },
             last_data: last_data(snapshot),
             probed: None,
             unanswered: 0,
@@ -131,6 +139,14 @@ impl Watch {
         }
         if news || data {
             self.heard = heard(snapshot).max(self.heard);
+        }
+        // Our own time of an answer is closer than the kernel's, which is cut off to ticks.
+        if let Some(&Seen::Answered {
+            sent,
+            rtt: Some(rtt),
+        }) = seen.last()
+        {
+            self.heard = sent + rtt;
         }
         self.count_unanswered(snapshot, &mut seen);
         self.segs_in = info.segs_in;
@@ -317,7 +333,8 @@ mod tests {
             count: 3,
             user_timeout: None,
         };
-        Watch::new(options, JIFFY, Duration::ZERO, &OPENED.snapshot(0, 0))
+        let opened = OPENED.snapshot(0, 0);
+        Watch::new(options, JIFFY, Duration::ZERO, &opened, opened.now)
     }
 
     #[test]
