@@ -229,7 +229,7 @@ fn cost(targets: usize, options: &str) -> Cost {
     Cost {
         rounds,
         share,
-        memory: wait(&child),
+        memory: wait(child),
     }
 }
 
@@ -245,7 +245,7 @@ fn processor(child: &Child) -> Duration {
     unsafe_code,
     reason = "std does not give the resources that a child used"
 )]
-fn wait(child: &Child) -> i64 {
+fn wait(child: Child) -> i64 {
     // SAFETY: rusage is plain numbers, for which zero is a value.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     let pid = libc::pid_t::try_from(child.id()).unwrap();
@@ -253,5 +253,6 @@ fn wait(child: &Child) -> i64 {
     // SAFETY: both pointers are to values that live across the call; the child was not waited for yet.
     let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
     assert_eq!((waited, status), (pid, 0), "the measured probe failed");
+    drop(child);
     usage.ru_maxrss
 }

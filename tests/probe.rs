@@ -8,6 +8,7 @@
     reason = "a test may panic"
 )]
 
+#[cfg(test)]
 #[path = "common/lab.rs"]
 mod namespaces;
 

@@ -147,7 +147,7 @@ pub fn become_root() -> Result<()> {
     if privileged()? {
         return Ok(());
     }
-    enter_user_namespace().map_err(|source| match source.raw_os_error() {
+    enter_user_namespace(&Maps::of_root()).map_err(|source| match source.raw_os_error() {
         Some(libc::EINVAL) => Error::Usage(
             "a user namespace can only be entered before the process starts threads".to_owned(),
         ),
@@ -158,30 +158,45 @@ pub fn become_root() -> Result<()> {
 /// Makes `command`, once spawned, run as uid 0 of a user namespace of its own, in which labs can be
 /// built, and be killed with the thread that spawns it.
 pub fn give_root(command: &mut Command) {
+    let maps = Maps::of_root();
     let parent = nix::unistd::getpid();
     #[expect(
         unsafe_code,
         reason = "there is no safe way to act between fork and exec"
     )]
-    // SAFETY: after fork the child has one thread and makes system calls only. Formatting the maps
-    // allocates, which glibc and musl keep usable in the child of a fork.
+    // SAFETY: after fork the child has one thread and only makes system calls on values that were made before;
+    // it neither allocates nor takes a lock.
     unsafe {
         command.pre_exec(move || {
             // The change of privileges would cancel the request to die with the parent.
-            enter_user_namespace()?;
+            enter_user_namespace(&maps)?;
             die_with_parent(parent)
         });
     }
 }
 
-fn enter_user_namespace() -> io::Result<()> {
-    let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+/// What /proc/PID/uid_map and gid_map are to hold: this user as uid 0.
+struct Maps {
+    uid: String,
+    gid: String,
+}
+
+impl Maps {
+    fn of_root() -> Self {
+        Self {
+            uid: format!("0 {} 1", nix::unistd::geteuid()),
+            gid: format!("0 {} 1", nix::unistd::getegid()),
+        }
+    }
+}
+
+fn enter_user_namespace(maps: &Maps) -> io::Result<()> {
     unshare(CloneFlags::CLONE_NEWUSER)?;
     // A process that is not dumpable (a binary without read permission) does not own its /proc files.
     nix::sys::prctl::set_dumpable(true)?;
     write(Path::new("/proc/self/setgroups"), "deny")?;
-    write(Path::new("/proc/self/uid_map"), &format!("0 {uid} 1"))?;
-    write(Path::new("/proc/self/gid_map"), &format!("0 {gid} 1"))
+    write(Path::new("/proc/self/uid_map"), &maps.uid)?;
+    write(Path::new("/proc/self/gid_map"), &maps.gid)
 }
 
 fn write(path: &Path, text: &str) -> io::Result<()> {

@@ -2,8 +2,10 @@
 //! it wants to be looked at next.
 
 mod application;
+mod end;
+mod open;
 mod session;
-pub(crate) mod watch;
+mod watch;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -160,8 +162,6 @@ const LOOK: Duration = Duration::from_micros(40);
 const LONGEST_REQUEST: usize = 64 * 1024;
 /// So many timers are served before descriptors are looked at again, whose events have their own time.
 const DUE_AT_ONCE: usize = 16;
-/// A suspension shorter than this is the jitter of reading two clocks.
-const SUSPENDED: Duration = Duration::from_millis(100);
 
 /// Probes the targets at `addresses`, which has a list for each. Ends early at a signal, which it returns.
 pub(crate) fn run(
@@ -202,10 +202,8 @@ pub(crate) fn run(
             else {
                 continue;
             };
-            queue.remove(&(session.wake(), session.target()));
-            if let Some(wake) = session.step(ready, woken, &reactor, emit)? {
-                queue.insert((wake, session.target()));
-            }
+            queue.remove(&session.place());
+            queue.extend(session.step(ready, woken, &reactor, emit)?);
         }
     }
     for session in &mut sessions {
