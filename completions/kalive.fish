@@ -96,7 +96,7 @@ complete -c kalive -n "__fish_kalive_using_subcommand probe" -l expect -d 'An an
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -l heartbeat -d 'How often, and how long an answer may take' -r
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -l heartbeat-preset -d 'A harmless request and its answer, ready-made' -r -f -a "redis\t'PING; any answer counts, also that authentication is wanted'
 smtp\t'NOOP, answered with 250'
-http\t'OPTIONS * over HTTP/1.1'
+http\t'HEAD / over HTTP/1.1'
 postgres\t'An SSLRequest, once: PostgreSQL takes no second one'"
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -l connect-timeout -d 'How long one address may take to connect' -r
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -l bind -d 'Connect from this address' -r

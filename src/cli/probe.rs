@@ -135,7 +135,7 @@ pub enum Preset {
     Redis,
     /// NOOP, answered with 250
     Smtp,
-    /// OPTIONS * over HTTP/1.1
+    /// HEAD / over HTTP/1.1
     Http,
     /// An SSLRequest, once: PostgreSQL takes no second one
     Postgres,

@@ -70,6 +70,19 @@ pub enum Rule {
     RetransmissionUserTimeout,
 }
 
+impl Rule {
+    /// Its name, as JSON has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KeepaliveCount => "keepalive-count",
+            Self::KeepaliveUserTimeout => "keepalive-user-timeout",
+            Self::Retries2 => "retries2",
+            Self::RetransmissionUserTimeout => "retransmission-user-timeout",
+        }
+    }
+}
+
 /// When a silent peer is given up. Counted from the last segment received on an idle connection,
 /// from the sending of the data otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -151,7 +151,7 @@ fn ready_made(preset: Preset, every: Duration) -> Heartbeat {
         Preset::Redis => (b"PING\r\n", None, true),
         Preset::Smtp => (b"NOOP\r\n", Some(b"250"), true),
         Preset::Http => (
-            b"OPTIONS * HTTP/1.1\r\nHost: kalive\r\n\r\n",
+            b"HEAD / HTTP/1.1\r\nHost: kalive\r\n\r\n",
             Some(b"HTTP/1."),
             true,
         ),

@@ -197,10 +197,10 @@ fn failed(attempt: &AttemptReport) -> String {
         .router
         .map_or_else(String::new, |router| format!(", says {router}"));
     format!(
-        "{} after {}: {}{router}",
+        "not connected to {}: {} after {}{router}",
         attempt.address,
-        full(attempt.after_s),
         attempt.errno.as_deref().unwrap_or("no answer"),
+        milliseconds(attempt.after_s),
     )
 }
 
@@ -228,8 +228,8 @@ fn connected(report: &Report, target: &TargetReport) -> String {
         "connected to {address} from {local} in {}\n\
          keepalive: idle {}, interval {}, count {}{whose}, TCP_USER_TIMEOUT {}\n\
          a peer that falls silent now is noticed after {}, at the latest {}\n\
-         ({hz})",
-        full(after),
+         (rule {}, {hz})",
+        milliseconds(after),
         full(options.idle_s),
         full(options.interval_s),
         options.count,
@@ -238,6 +238,7 @@ fn connected(report: &Report, target: &TargetReport) -> String {
             .map_or_else(|| String::from("off"), |timeout| full(timeout).to_string()),
         full(predicted.nominal),
         full(predicted.latest),
+        predicted.rule.name(),
     )
 }
 
