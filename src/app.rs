@@ -5,8 +5,6 @@ mod probe;
 
 use std::io::{self, Write};
 
-use clap::CommandFactory as _;
-
 use crate::cli::inspect::InspectArgs;
 use crate::cli::lab::LabArgs;
 use crate::cli::{Cli, Command, Global};
@@ -68,7 +66,7 @@ pub fn run(
             Exit::Holds
         }
         Command::Man { page } => {
-            generate::man(Cli::command(), page.as_deref(), out)?;
+            generate::man(page.as_deref(), out)?;
             Exit::Holds
         }
     };

@@ -2,11 +2,13 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use clap::ValueEnum as _;
 use clap_complete::Shell;
-use kalive::{cli, generate};
+use kalive::generate;
 
 /// The directory holds exactly these files; or is made to.
 fn compare(directory: &str, expected: &BTreeMap<String, Vec<u8>>) {
@@ -59,11 +61,28 @@ fn completions_are_up_to_date() {
 
 #[test]
 fn manual_pages_are_up_to_date() {
-    let mut expected = BTreeMap::new();
-    for (name, man) in generate::pages(cli::command()) {
-        let mut page = Vec::new();
-        man.render(&mut page).unwrap();
-        expected.insert(format!("{name}.1"), page);
-    }
+    let pages = generate::pages().unwrap();
+    let expected = pages
+        .into_iter()
+        .map(|(name, page)| (format!("{name}.1"), page))
+        .collect();
     compare("man", &expected);
+}
+
+#[test]
+fn mandoc_has_nothing_to_say() {
+    for (name, page) in generate::pages().unwrap() {
+        let mut mandoc = Command::new("mandoc");
+        mandoc
+            .args(["-Tlint", "-Wstyle"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let Ok(mut mandoc) = mandoc.spawn() else {
+            println!("skipped: mandoc is not installed");
+            return;
+        };
+        mandoc.stdin.take().unwrap().write_all(&page).unwrap();
+        let said = mandoc.wait_with_output().unwrap().stdout;
+        assert_eq!(String::from_utf8_lossy(&said), "", "{name}");
+    }
 }

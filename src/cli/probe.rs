@@ -19,6 +19,7 @@ Examples:
   kalive probe lb:443 --for 10m --require alive -o json       for CI
 
 A round is an answered keepalive probe, an answered heartbeat or, with --in-flight, acknowledged data.
+
 Exit status: 0 if every target's outcome is the one that --require names, else 1; 2 if it could not be \
 measured; 130 or 143 after SIGINT or SIGTERM, with the report so far.";
 

@@ -1,10 +1,11 @@
 //! Shell completions and manual pages, made from the command line's own description.
 
+mod man;
+
 use std::io::{self, Write};
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
-use clap_mangen::Man;
 
 use crate::cli::Cli;
 use crate::error::{Error, Result};
@@ -23,11 +24,11 @@ pub fn completions(shell: Shell, out: &mut dyn Write) -> io::Result<()> {
 ///
 /// # Errors
 /// When there is no such subcommand, or the writer fails.
-pub fn man(command: clap::Command, page: Option<&str>, out: &mut dyn Write) -> Result<()> {
-    let pages = pages(command);
+pub fn man(page: Option<&str>, out: &mut dyn Write) -> Result<()> {
+    let pages = pages().map_err(Error::Output)?;
     let wanted = page.map_or_else(|| String::from("kalive"), |name| format!("kalive-{name}"));
-    if let Some((_, man)) = pages.iter().find(|(name, _)| *name == wanted) {
-        return man.render(out).map_err(Error::Output);
+    if let Some((_, page)) = pages.iter().find(|(name, _)| *name == wanted) {
+        return out.write_all(page).map_err(Error::Output);
     }
     let names: Vec<&str> = pages
         .iter()
@@ -41,19 +42,20 @@ pub fn man(command: clap::Command, page: Option<&str>, out: &mut dyn Write) -> R
 }
 
 /// Every manual page with its name, such as `kalive-inspect`.
-#[must_use]
-pub fn pages(mut command: clap::Command) -> Vec<(String, Man)> {
+///
+/// # Errors
+/// None in practice: the pages are written to memory.
+pub fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut command = Cli::command();
     command.build();
-    let subcommands: Vec<clap::Command> = command
+    let subcommands = command
         .get_subcommands()
-        .filter(|subcommand| !subcommand.is_hide_set() && subcommand.get_name() != "help")
-        .cloned()
-        .collect();
-    std::iter::once(command)
+        .filter(|subcommand| !subcommand.is_hide_set() && subcommand.get_name() != "help");
+    std::iter::once(&command)
         .chain(subcommands)
         .map(|command| {
             let name = command.get_bin_name().unwrap_or("kalive").replace(' ', "-");
-            (name, Man::new(command).manual("kalive manual"))
+            Ok((name, man::page(command)?))
         })
         .collect()
 }
