@@ -86,7 +86,7 @@ fn inspect(
     let mut interrupt = None;
     let mut renderer =
         render::inspect::Renderer::new(global.output, &plan, surroundings.layout(global));
-    let mut report = report::inspect::Report::new(plan.filter.states);
+    let mut report = report::inspect::Report::new(&plan);
     let ended = crate::run::inspect::run(&plan, &mut |event| {
         report.add(&event);
         if let Event::Socket(row) = &event {
@@ -110,7 +110,19 @@ fn inspect(
     for incomplete in &report.incomplete {
         warn(err, &render::inspect::warning(incomplete));
     }
-    Ok(interrupt.map_or(Exit::Holds, Exit::Interrupted))
+    Ok(match interrupt {
+        Some(interrupt) => Exit::Interrupted(interrupt),
+        None => verdict(&plan, &report),
+    })
+}
+
+/// Any connection at risk is a negative answer; one that cannot be judged is none if that was asked for.
+fn verdict(plan: &plan::inspect::Plan, report: &report::inspect::Report) -> Exit {
+    match report.survives {
+        Some(survives) if survives.verdicts.at_risk > 0 => Exit::Negative,
+        Some(survives) if plan.strict && survives.verdicts.unknown > 0 => Exit::Failed,
+        Some(_) | None => Exit::Holds,
+    }
 }
 
 fn lab(

@@ -1,9 +1,13 @@
 //! The arguments of `kalive inspect`.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::values::duration;
 use crate::domain::address::AddressPattern;
 use crate::domain::state::StateSet;
 
@@ -22,6 +26,18 @@ pub struct InspectArgs {
     /// List the sockets, one a row
     #[arg(short, long)]
     pub sockets: bool,
+
+    /// Read each socket's own SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT and TCP_USER_TIMEOUT
+    /// through a process that holds it (Linux 5.6, and the rights of ptrace); nothing is changed
+    #[arg(long)]
+    pub options: bool,
+    /// Would each established connection outlive a middlebox that forgets it after so much silence? Needs
+    /// two keepalive probes within the time, late timers counted in. Exit status 1 if any is at risk
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub survives: Option<Duration>,
+    /// With --survives: exit status 2 if none is at risk but some are unknown
+    #[arg(long, requires = "survives")]
+    pub strict: bool,
 
     /// Only sockets in these states: established, listen, time-wait, ... or all [default: all, with -s
     /// established]
@@ -46,6 +62,17 @@ pub struct InspectArgs {
     #[arg(long, value_enum, value_name = "STATUS", help_heading = "Filters")]
     pub keepalive: Option<KeepaliveStatus>,
 
+    /// Look into another network namespace: that of a process, a path, or a name that ip-netns(8) knows
+    #[arg(
+        long,
+        value_name = "PID|PATH|NAME",
+        conflicts_with = "all_netns",
+        help_heading = "Source"
+    )]
+    pub netns: Option<NetnsTarget>,
+    /// Look into every network namespace that a process lives in or ip-netns(8) keeps
+    #[arg(long, help_heading = "Source")]
+    pub all_netns: bool,
     /// Where the sockets come from: the kernel's sock_diag, or /proc/net/tcp and tcp6
     #[arg(long, value_enum, default_value_t = SourceChoice::Auto, help_heading = "Source")]
     pub source: SourceChoice,
@@ -62,6 +89,29 @@ pub struct InspectArgs {
         help_heading = "Output"
     )]
     pub columns: Vec<Column>,
+}
+
+/// Which network namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NetnsTarget {
+    /// That of this process.
+    Pid(u32),
+    /// The one that this file stands for.
+    Path(PathBuf),
+    /// One below /run/netns.
+    Name(String),
+}
+
+impl FromStr for NetnsTarget {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(match text.parse() {
+            Ok(pid) => Self::Pid(pid),
+            Err(_) if text.contains('/') => Self::Path(PathBuf::from(text)),
+            Err(_) => Self::Name(text.to_owned()),
+        })
+    }
 }
 
 /// What is known of a socket's keepalive.
@@ -105,6 +155,23 @@ pub enum Column {
     User,
     /// Every holder: name, pid and descriptor
     Process,
+    /// TCP_KEEPIDLE/TCP_KEEPINTVL/TCP_KEEPCNT, then TCP_USER_TIMEOUT if set; * marks what is surely the
+    /// socket's own, not the sysctl's
+    Options,
+    /// TCP_KEEPIDLE
+    Keepidle,
+    /// TCP_KEEPINTVL
+    Interval,
+    /// TCP_KEEPCNT
+    Count,
+    /// TCP_USER_TIMEOUT
+    UserTimeout,
+    /// The verdict of --survives and its reason
+    Survives,
+    /// The verdict's margin: how long before the time is up the second probe is sent
+    Margin,
+    /// The network namespace: its name, its container, or its number
+    Netns,
     /// The receive queue in bytes; for a listener connections waiting
     RecvQ,
     /// The send queue in bytes; for a listener the limit of its queue
@@ -118,17 +185,20 @@ pub enum Column {
 }
 
 impl Column {
-    /// What -s shows unless asked otherwise.
-    pub const DEFAULT: [Self; 8] = [
-        Self::State,
-        Self::Local,
-        Self::Peer,
-        Self::Keepalive,
-        Self::Idle,
-        Self::Timer,
-        Self::User,
-        Self::Process,
-    ];
+    /// Whether it shows what only --options reads.
+    #[must_use]
+    pub fn needs_options(self) -> bool {
+        matches!(
+            self,
+            Self::Options | Self::Keepidle | Self::Interval | Self::Count | Self::UserTimeout
+        )
+    }
+
+    /// Whether it shows what only --survives judges.
+    #[must_use]
+    pub fn needs_verdict(self) -> bool {
+        matches!(self, Self::Survives | Self::Margin)
+    }
 }
 
 fn states(name: &str) -> Result<StateSet, String> {

@@ -2,12 +2,15 @@
 //! predictions, socket states and filters. Nothing here touches the system or prints.
 
 pub mod address;
+pub(crate) mod container;
 pub(crate) mod lab;
+pub mod live_options;
 pub mod moment;
 pub mod options;
 pub mod prediction;
 pub mod seconds;
 pub mod socket;
 pub mod state;
+pub mod survival;
 pub mod tunables;
 pub mod wheel;

@@ -126,6 +126,11 @@ pub enum Origin {
     Socket,
     /// The sysctl of the socket's network namespace, which a socket without a value of its own follows.
     Sysctl,
+    /// The value equals the sysctl's: the socket follows that, or was set to the same. On a socket of
+    /// another program these cannot be told apart, as getsockopt(2) answers the same for both.
+    SocketOrSysctl,
+    /// Nothing was set, and no sysctl applies: the kernel's own start value, which is off.
+    Default,
     /// Not known, and why.
     Unknown(String),
 }
@@ -135,6 +140,8 @@ impl fmt::Display for Origin {
         match self {
             Self::Socket => f.write_str("socket"),
             Self::Sysctl => f.write_str("sysctl"),
+            Self::SocketOrSysctl => f.write_str("socket-or-sysctl"),
+            Self::Default => f.write_str("default"),
             Self::Unknown(why) => write!(f, "unknown: {why}"),
         }
     }

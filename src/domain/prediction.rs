@@ -130,7 +130,8 @@ pub fn idle(options: &Keepalive, rate: TickRate) -> Prediction {
 }
 
 /// The times at which the keepalive timer fires: after `idle`, then every `interval`.
-struct KeepaliveTimers {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeepaliveTimers {
     idle: Duration,
     interval: Duration,
     idle_late: Duration,
@@ -138,7 +139,7 @@ struct KeepaliveTimers {
 }
 
 impl KeepaliveTimers {
-    fn new(options: &Keepalive, rate: TickRate) -> Self {
+    pub(super) fn new(options: &Keepalive, rate: TickRate) -> Self {
         let interval = options.interval.max(rate.jiffy());
         let late = |delay: Duration| delay.saturating_add(rate.lateness(delay));
         Self {
@@ -155,8 +156,17 @@ impl KeepaliveTimers {
     }
 
     /// The same with every timer as late as can be.
-    fn late(&self, n: u128) -> Duration {
+    pub(super) fn late(&self, n: u128) -> Duration {
         after(self.idle_late, self.interval_late, n)
+    }
+
+    /// How many probes the kernel sends at the least before it gives the peer up: the timer that finds
+    /// the end reached sends none.
+    pub(super) fn probes_before_the_end(&self, options: &Keepalive) -> u128 {
+        match options.user_timeout {
+            None => options.count.into(),
+            Some(limit) => count_to_reach(limit, self.idle_late, self.interval_late),
+        }
     }
 }
 

@@ -1,24 +1,23 @@
 //! A network namespace held by a descriptor: it lives as long as the descriptor, a thread or a
 //! socket in it does. Running code in one moves only the calling thread, never the process.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
 
 use nix::sched::{CloneFlags, setns, unshare};
 
 use crate::error::During;
 use crate::error::{Error, Result};
+use crate::sys::netns::NetNs;
 
 /// A network namespace.
 #[derive(Debug)]
 pub struct Namespace {
     name: &'static str,
-    fd: OwnedFd,
+    fd: NetNs,
 }
 
 impl Namespace {
@@ -28,7 +27,7 @@ impl Namespace {
             .map_err(|errno| super::missing::namespace(errno.into()))?;
         // Not /proc/self: that is the main thread's, which stays where it is.
         let path = "/proc/thread-self/ns/net";
-        let fd = File::open(path).during(|| format!("open {path}"))?.into();
+        let fd = NetNs::open(Path::new(path)).during(|| format!("open {path}"))?;
         Ok(Self { name, fd })
     }
 
@@ -56,15 +55,7 @@ impl Namespace {
     /// # Errors
     /// The namespace cannot be entered (no `CAP_SYS_ADMIN`), or no thread can be started.
     pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
-        thread::scope(|scope| {
-            let thread = thread::Builder::new()
-                .name(format!("lab {}", self.name))
-                .spawn_scoped(scope, || self.enter().map(|()| work()))
-                .during(|| format!("start a thread for the {} namespace", self.name))?;
-            thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        })
+        self.fd.run(self.name, format!("lab {}", self.name), work)
     }
 
     /// Moves the calling thread into this namespace for good.
@@ -72,8 +63,7 @@ impl Namespace {
     /// # Errors
     /// No `CAP_SYS_ADMIN` in the user namespace that owns it.
     pub fn enter(&self) -> Result<()> {
-        setns(&self.fd, CloneFlags::CLONE_NEWNET)
-            .during(|| format!("setns to the {} namespace", self.name))
+        self.fd.enter(self.name)
     }
 
     /// Makes `command`, once spawned, run in this namespace and be killed with the thread that

@@ -1,8 +1,9 @@
 //! What an inspection reads and which sockets it is about.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use crate::cli::inspect::{Column, InspectArgs, KeepaliveStatus, SourceChoice};
+use crate::cli::inspect::{Column, InspectArgs, KeepaliveStatus, NetnsTarget, SourceChoice};
 use crate::domain::address::AddressPattern;
 use crate::domain::socket::{Enabled, Socket};
 use crate::domain::state::{State, StateSet};
@@ -21,6 +22,30 @@ pub(crate) struct Plan {
     pub(crate) owners: bool,
     /// Whether idle times are wanted.
     pub(crate) info: bool,
+    /// Whether the options are read through the holders.
+    pub(crate) options: bool,
+    /// The silence that established connections are judged by.
+    pub(crate) survives: Option<Duration>,
+    /// Whether an unknown verdict is a failure.
+    pub(crate) strict: bool,
+    pub(crate) namespaces: Namespaces,
+}
+
+impl Plan {
+    /// Whether connections are counted by the processes that hold them.
+    pub(crate) fn by_process(&self) -> bool {
+        self.survives.is_some()
+    }
+}
+
+/// Which network namespaces are looked into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Namespaces {
+    /// The one that this process lives in.
+    Current,
+    One(NetnsTarget),
+    /// Each that can be found.
+    All,
 }
 
 /// Where sockets, tunables and owners are read.
@@ -52,12 +77,17 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
-    /// Whether the socket passes what can be told from itself.
+    /// Whether the socket passes what can be told from itself, but for its keepalive.
     pub(crate) fn passes(&self, socket: &Socket) -> bool {
         self.states.contains(socket.state)
             && any(&self.local, |pattern| pattern.matches(&socket.local))
             && any(&self.peer, |pattern| pattern.matches(&socket.peer))
-            && self.keepalive.is_none_or(|wanted| status(socket) == wanted)
+    }
+
+    /// Whether a socket with this keepalive passes.
+    pub(crate) fn passes_keepalive(&self, enabled: Enabled) -> bool {
+        self.keepalive
+            .is_none_or(|wanted| status(enabled) == wanted)
     }
 
     /// Whether it must be known who holds a socket.
@@ -70,8 +100,8 @@ fn any<T>(alternatives: &[T], holds: impl FnMut(&T) -> bool) -> bool {
     alternatives.is_empty() || alternatives.iter().any(holds)
 }
 
-fn status(socket: &Socket) -> KeepaliveStatus {
-    match socket.enabled() {
+fn status(enabled: Enabled) -> KeepaliveStatus {
+    match enabled {
         Enabled::On => KeepaliveStatus::On,
         Enabled::Off => KeepaliveStatus::Off,
         Enabled::Unknown(_) => KeepaliveStatus::Unknown,
@@ -106,20 +136,88 @@ pub(crate) fn plan(args: &InspectArgs) -> Result<Plan> {
         user: args.user.clone(),
         keepalive: args.keepalive,
     };
+    let namespaces = match (&args.netns, args.all_netns) {
+        (Some(target), _) => Namespaces::One(target.clone()),
+        (None, true) => Namespaces::All,
+        (None, false) => Namespaces::Current,
+    };
+    if let (Source::Copy(copy), Namespaces::One(_) | Namespaces::All) = (&source, &namespaces) {
+        return Err(Error::Usage(format!(
+            "--netns and --all-netns enter live namespaces, --proc {} is a copy of /proc: leave one of them out",
+            copy.display()
+        )));
+    }
+    if let (Source::Copy(copy), true) = (&source, args.options) {
+        return Err(Error::Usage(format!(
+            "--options asks live processes, --proc {} is a copy of /proc: leave one of them out",
+            copy.display()
+        )));
+    }
     let columns = match &args.columns[..] {
-        [] => Column::DEFAULT.to_vec(),
+        [] => default_columns(args, &filter, &namespaces),
         chosen => chosen.to_vec(),
     };
-    let owners = filter.by_owner() || args.sockets && columns.contains(&Column::Process);
-    let info = args.sockets && columns.contains(&Column::Idle);
+    let shows = |is: fn(Column) -> bool| args.sockets && columns.iter().any(|&column| is(column));
+    if shows(Column::needs_verdict) && args.survives.is_none() {
+        return Err(Error::Usage(String::from(
+            "the columns survives and margin need to know how much silence: add --survives, such as --survives 350s",
+        )));
+    }
+    let options = args.options || shows(Column::needs_options);
+    let judged = args.survives.is_some();
     Ok(Plan {
         list: args.sockets,
+        owners: filter.by_owner() || options || judged || shows(|column| column == Column::Process),
+        info: judged || shows(|column| column == Column::Idle),
         filter,
         source,
         columns,
-        owners,
-        info,
+        options,
+        survives: args.survives,
+        strict: args.strict,
+        namespaces,
     })
+}
+
+/// What -s shows unless asked otherwise: what was asked for beside it, as far as it fits 80 columns.
+fn default_columns(args: &InspectArgs, filter: &Filter, namespaces: &Namespaces) -> Vec<Column> {
+    let judged = args.survives.is_some();
+    let only_established = filter.states == StateSet::from(State::Established);
+    let wanted = |column: &Column| match column {
+        Column::State => !judged || !only_established,
+        Column::Options => args.options && !judged,
+        Column::Survives | Column::Margin => judged,
+        Column::Netns => *namespaces == Namespaces::All,
+        // What the options or the verdict say, these would only say again.
+        Column::Keepalive | Column::Idle | Column::Timer | Column::User => !judged && !args.options,
+        Column::Local | Column::Peer | Column::Process => true,
+        Column::Keepidle
+        | Column::Interval
+        | Column::Count
+        | Column::UserTimeout
+        | Column::RecvQ
+        | Column::SendQ
+        | Column::Uid
+        | Column::Inode
+        | Column::Cookie => false,
+    };
+    [
+        Column::State,
+        Column::Local,
+        Column::Peer,
+        Column::Keepalive,
+        Column::Idle,
+        Column::Timer,
+        Column::Options,
+        Column::Survives,
+        Column::Margin,
+        Column::User,
+        Column::Netns,
+        Column::Process,
+    ]
+    .into_iter()
+    .filter(wanted)
+    .collect()
 }
 
 #[cfg(test)]
@@ -139,6 +237,17 @@ mod tests {
         }
     }
 
+    const DEFAULT: [Column; 8] = [
+        Column::State,
+        Column::Local,
+        Column::Peer,
+        Column::Keepalive,
+        Column::Idle,
+        Column::Timer,
+        Column::User,
+        Column::Process,
+    ];
+
     fn summary() -> Plan {
         Plan {
             list: false,
@@ -152,9 +261,13 @@ mod tests {
                 keepalive: None,
             },
             source: Source::Auto,
-            columns: Column::DEFAULT.to_vec(),
+            columns: DEFAULT.to_vec(),
             owners: false,
             info: false,
+            options: false,
+            survives: None,
+            strict: false,
+            namespaces: Namespaces::Current,
         }
     }
 
@@ -186,5 +299,50 @@ mod tests {
         assert_eq!(planned("--proc /tmp/x --source proc").unwrap().source, copy);
         let error = planned("--proc /tmp/x --source netlink").unwrap_err();
         assert!(matches!(error, Error::Usage(_)), "{error}");
+    }
+
+    #[test]
+    fn what_is_asked_for_is_shown_and_read() {
+        let plan = planned("-s --options --survives 350s --all-netns").unwrap();
+        let expected = [
+            Column::Local,
+            Column::Peer,
+            Column::Survives,
+            Column::Margin,
+            Column::Netns,
+            Column::Process,
+        ];
+        assert_eq!(plan.columns, expected);
+        assert!(plan.options && plan.owners && plan.info);
+        assert_eq!(plan.survives, Some(Duration::from_secs(350)));
+        assert!(planned("-s --columns keepidle").unwrap().options);
+        assert!(!planned("--columns keepidle").unwrap().options);
+        assert!(
+            planned("--survives 5m").unwrap().owners,
+            "for the summary by process"
+        );
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused() {
+        for line in [
+            "-s --columns survives",
+            "--proc /tmp --options",
+            "--proc /tmp --all-netns",
+            "--proc /tmp --netns 1",
+        ] {
+            assert!(matches!(planned(line), Err(Error::Usage(_))), "{line}");
+        }
+    }
+
+    #[test]
+    fn namespaces_by_what_is_given() {
+        let target = |line| planned(line).map(|plan| plan.namespaces).unwrap();
+        assert_eq!(target("--netns 12"), Namespaces::One(NetnsTarget::Pid(12)));
+        let path = NetnsTarget::Path(PathBuf::from("/run/x"));
+        assert_eq!(target("--netns /run/x"), Namespaces::One(path));
+        let name = NetnsTarget::Name(String::from("blue"));
+        assert_eq!(target("--netns blue"), Namespaces::One(name));
+        assert_eq!(target("--all-netns"), Namespaces::All);
     }
 }

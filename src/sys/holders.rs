@@ -1,10 +1,12 @@
 //! Which processes hold which socket: scans the descriptors below /proc once. Compact, because a host
-//! may have hundreds of thousands: a sorted list of (inode, pid, descriptor).
+//! may have hundreds of thousands: a sorted list of (inode, pid, descriptor, thread).
 
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::mem::MaybeUninit;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, available_parallelism};
 
@@ -15,11 +17,13 @@ use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
 const MOST_SCANNERS: usize = 4;
 
 /// Every descriptor of a socket that could be seen.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Holders {
     /// Sorted, without doubles.
     descriptors: Vec<Descriptor>,
-    names: HashMap<u32, String>,
+    names: HashMap<u32, Arc<str>>,
+    /// What stands for a name that could not be read.
+    nameless: Arc<str>,
     /// Processes whose descriptors could not be read, by the reason.
     pub(crate) unreadable: BTreeMap<String, Vec<u32>>,
 }
@@ -30,17 +34,36 @@ struct Descriptor {
     inode: u32,
     pid: u32,
     fd: u32,
+    /// The thread in whose own table it is; most are in that of the process, which sorts first.
+    thread: Option<NonZeroU32>,
+}
+
+impl Descriptor {
+    fn is_double_of(&self, other: &Self) -> bool {
+        (self.inode, self.pid, self.fd) == (other.inode, other.pid, other.fd)
+    }
 }
 
 /// A process that holds a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Holder<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
     pub(crate) pid: u32,
     pub(crate) fd: u32,
-    pub(crate) name: &'a str,
+    /// Whose table of descriptors that is: the process, or one of its threads.
+    pub(crate) task: u32,
+    pub(crate) name: Arc<str>,
 }
 
 impl Holders {
+    fn none() -> Self {
+        Self {
+            descriptors: Vec::new(),
+            names: HashMap::new(),
+            nameless: Arc::from("?"),
+            unreadable: BTreeMap::new(),
+        }
+    }
+
     /// Scans the processes below `proc`. Threads that may have a descriptor table of their own are looked
     /// into too. Processes that end meanwhile are passed over.
     ///
@@ -50,7 +73,7 @@ impl Holders {
         let pids = numeric_entries(proc)?;
         let next = AtomicUsize::new(0);
         let scanner = || {
-            let mut found = Self::default();
+            let mut found = Self::none();
             let mut buffer = vec![MaybeUninit::uninit(); 32 * 1024];
             while let Some(&pid) = pids.get(next.fetch_add(1, Ordering::Relaxed)) {
                 found.scan_process(proc, pid, live, &mut buffer);
@@ -74,7 +97,8 @@ impl Holders {
             Ok::<_, io::Error>(all)
         })?;
         all.descriptors.sort_unstable();
-        all.descriptors.dedup();
+        all.descriptors
+            .dedup_by(|later, earlier| later.is_double_of(earlier));
         Ok(all)
     }
 
@@ -89,7 +113,7 @@ impl Holders {
     fn scan_process(&mut self, proc: &Path, pid: u32, live: bool, buffer: &mut [MaybeUninit<u8>]) {
         let directory = proc.join(pid.to_string());
         let before = self.descriptors.len();
-        if let Err(error) = self.scan_descriptors(&directory.join("fd"), pid, buffer) {
+        if let Err(error) = self.scan_descriptors(&directory.join("fd"), pid, None, buffer) {
             if !is_gone(&error) {
                 self.unreadable.entry(reason(&error)).or_default().push(pid);
             }
@@ -101,7 +125,7 @@ impl Holders {
             self.scan_threads(&directory, pid, live, buffer);
         }
         if self.descriptors.len() > before {
-            let name = process.map_or_else(|_| String::from("?"), |stat| stat.comm);
+            let name = process.map_or_else(|_| self.nameless.clone(), |stat| stat.comm.into());
             self.names.insert(pid, name);
         }
     }
@@ -120,7 +144,8 @@ impl Holders {
                 continue;
             }
             let descriptors = tasks.join(tid.to_string()).join("fd");
-            if let Err(error) = self.scan_descriptors(&descriptors, pid, buffer)
+            if let Err(error) =
+                self.scan_descriptors(&descriptors, pid, NonZeroU32::new(tid), buffer)
                 && !is_gone(&error)
             {
                 self.unreadable.entry(reason(&error)).or_default().push(tid);
@@ -132,6 +157,7 @@ impl Holders {
         &mut self,
         directory: &PathBuf,
         pid: u32,
+        thread: Option<NonZeroU32>,
         buffer: &mut [MaybeUninit<u8>],
     ) -> io::Result<()> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -147,7 +173,12 @@ impl Holders {
             match readlinkat_raw(&opened, entry.file_name(), &mut link) {
                 Ok((target, _)) => {
                     if let Some(inode) = socket_inode(target) {
-                        self.descriptors.push(Descriptor { inode, pid, fd });
+                        self.descriptors.push(Descriptor {
+                            inode,
+                            pid,
+                            fd,
+                            thread,
+                        });
                     }
                 }
                 Err(error) if is_gone(&error.into()) => {}
@@ -158,7 +189,7 @@ impl Holders {
     }
 
     /// Who holds the socket with this inode, by pid and descriptor.
-    pub(crate) fn of(&self, inode: u32) -> impl Iterator<Item = Holder<'_>> {
+    pub(crate) fn of(&self, inode: u32) -> impl Iterator<Item = Holder> + use<'_> {
         let start = self
             .descriptors
             .partition_point(|descriptor| descriptor.inode < inode);
@@ -170,7 +201,12 @@ impl Holders {
             .map(|descriptor| Holder {
                 pid: descriptor.pid,
                 fd: descriptor.fd,
-                name: self.names.get(&descriptor.pid).map_or("?", String::as_str),
+                task: descriptor.thread.map_or(descriptor.pid, NonZeroU32::get),
+                name: self
+                    .names
+                    .get(&descriptor.pid)
+                    .unwrap_or(&self.nameless)
+                    .clone(),
             })
     }
 }
@@ -185,7 +221,7 @@ fn share_descriptors(pid: u32, tid: u32) -> bool {
 }
 
 /// The entries of a directory that are numbers: processes, threads.
-fn numeric_entries(directory: &Path) -> io::Result<Vec<u32>> {
+pub(crate) fn numeric_entries(directory: &Path) -> io::Result<Vec<u32>> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(directory)? {
         numbers.extend(number(entry?.file_name().as_encoded_bytes()));
@@ -245,7 +281,9 @@ mod tests {
             .of(70)
             .map(|holder| (holder.pid, holder.fd, holder.name))
             .collect();
-        assert_eq!(found, [(10, 3, "a) b"), (10, 4, "a) b"), (11, 3, "a) b")]);
+        let name: Arc<str> = Arc::from("a) b");
+        let expected = [(10, 3), (10, 4), (11, 3)].map(|(pid, fd)| (pid, fd, name.clone()));
+        assert_eq!(found, expected);
         assert_eq!(holders.of(71).count(), 0);
         assert!(holders.unreadable.is_empty());
     }

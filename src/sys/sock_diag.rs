@@ -41,15 +41,23 @@ pub(crate) struct Query<'a> {
 const IPV4: u8 = 2;
 const IPV6: u8 = 10;
 
-/// Dumps the TCP sockets of the current network namespace to `each`.
+/// A way to ask the kernel, in the network namespace of the calling thread whoever uses it later.
 ///
 /// # Errors
-/// The kernel's refusal (`ENOENT` and `EPROTONOSUPPORT` where it has no `tcp_diag`), or that of `each`.
+/// The kernel's refusal: `EPROTONOSUPPORT` where it has no sock_diag.
+pub(crate) fn open() -> io::Result<netlink::Socket> {
+    netlink::Socket::open(SockProtocol::NetlinkSockDiag)
+}
+
+/// Dumps the TCP sockets of the network namespace of `kernel` to `each`.
+///
+/// # Errors
+/// The kernel's refusal (`ENOENT` where it has no `tcp_diag`), or that of `each`.
 pub(crate) fn dump<E: From<io::Error>>(
+    kernel: &mut netlink::Socket,
     query: &Query,
     mut each: impl FnMut(&Socket) -> Result<(), E>,
 ) -> Result<DumpLoss, E> {
-    let mut kernel = netlink::Socket::open(SockProtocol::NetlinkSockDiag).map_err(E::from)?;
     kernel.dump(request(query), |answer| match decode(answer) {
         Some(socket) => each(&socket).map(|()| true),
         None => Ok(false),

@@ -1,0 +1,291 @@
+//! What an inspection found: the report, and a socket as JSON shows it. Field names are promises.
+
+mod processes;
+mod socket;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::ser::SerializeMap as _;
+use serde::{Serialize, Serializer};
+
+use crate::domain::prediction::Prediction;
+use crate::domain::seconds;
+use crate::domain::socket::{Enabled, Socket};
+use crate::domain::state::{State, StateSet};
+use crate::domain::survival::Verdict;
+use crate::domain::tunables::Values;
+use crate::domain::wheel::TickRate;
+use crate::plan::inspect::Plan;
+use crate::run::inspect::{Event, Incomplete, Namespace, Row, SourceUsed};
+pub(crate) use processes::{Processes, rest};
+pub(crate) use socket::SocketReport;
+
+/// The report of `kalive inspect`, but for the sockets, which are printed as they are read.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Report {
+    /// Whether the run reached its end.
+    pub(crate) complete: bool,
+    /// The settings of the namespace that kalive runs in; of the one that was asked for with --netns.
+    #[serde(flatten)]
+    pub(crate) settings: Settings,
+    /// Sockets by state, of those that pass the filter; states that were not asked for are absent.
+    #[serde(serialize_with = "states")]
+    pub(crate) states: BTreeMap<State, ByFamily>,
+    /// The ESTABLISHED ones among them.
+    pub(crate) protection: Protection,
+    /// What --survives asked; null if it did not.
+    pub(crate) survives: Option<Survives>,
+    /// The same by process: null unless --survives asked, or the format needs it.
+    pub(crate) processes: Option<Processes>,
+    /// How many sockets pass the filter.
+    pub(crate) count: u64,
+    /// Where the sockets come from; null if none was read.
+    pub(crate) source: Option<SourceUsed>,
+    /// Each network namespace that was looked into.
+    pub(crate) namespaces: Vec<NamespaceReport>,
+    /// What could not be read, and why.
+    pub(crate) incomplete: Vec<Incomplete>,
+}
+
+/// The settings of a network namespace, and what they come to.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Settings {
+    #[serde(serialize_with = "tunables")]
+    pub(crate) tunables: Arc<Values>,
+    /// The kernel's ticks a second, `CONFIG_HZ`; null if not known, and then the worst is assumed.
+    pub(crate) hz: TickRate,
+    /// When a socket with SO_KEEPALIVE that follows the sysctls notices a silent peer.
+    #[serde(flatten)]
+    pub(crate) detection: Detection,
+}
+
+/// A network namespace.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct NamespaceReport {
+    /// Its number, as in `net:[4026531840]`; null in a copy of /proc.
+    pub(crate) netns: Option<u64>,
+    /// Whether kalive runs in it.
+    pub(crate) own: bool,
+    /// What ip-netns(8) calls it.
+    pub(crate) names: Vec<String>,
+    /// The container that a process in it runs in; null where the control groups tell of none.
+    pub(crate) container: Option<String>,
+    /// The processes seen in it; all of them with --all-netns.
+    pub(crate) pids: Vec<u32>,
+    #[serde(flatten)]
+    pub(crate) settings: Settings,
+    /// How many sockets pass the filter.
+    pub(crate) count: u64,
+    /// Where they come from; null if they could not be read.
+    pub(crate) source: Option<SourceUsed>,
+}
+
+/// How many ESTABLISHED connections would outlive so much silence on the path.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct Survives {
+    /// After so much silence the path forgets a connection.
+    #[serde(rename = "timeout_s", serialize_with = "seconds::serialize")]
+    pub(crate) limit: Duration,
+    #[serde(flatten)]
+    pub(crate) verdicts: Verdicts,
+}
+
+/// How many connections got which verdict.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Verdicts {
+    pub(crate) at_risk: u64,
+    pub(crate) protected: u64,
+    pub(crate) unknown: u64,
+}
+
+impl Verdicts {
+    pub(crate) fn add(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::AtRisk(_) => self.at_risk += 1,
+            Verdict::Protected(_) => self.protected += 1,
+            Verdict::Unknown(_) => self.unknown += 1,
+        }
+    }
+}
+
+/// When a silent peer is noticed, or why that is not known.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Detection {
+    pub(crate) detection: Option<Prediction>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) detection_unknown: Option<String>,
+}
+
+/// How many sockets, by address family. An IPv6 socket that talks IPv4 counts as IPv6.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct ByFamily {
+    pub(crate) ipv4: u64,
+    pub(crate) ipv6: u64,
+}
+
+/// How many ESTABLISHED connections have which keepalive, by the option, else the armed timer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Protection {
+    /// SO_KEEPALIVE is set.
+    pub(crate) on: ByFamily,
+    /// It is not: a silent peer is never noticed.
+    pub(crate) off: ByFamily,
+    /// Data in flight hides the keepalive timer, and the option was not read.
+    pub(crate) unknown: ByFamily,
+}
+
+impl ByFamily {
+    fn add(&mut self, socket: &Socket) {
+        if socket.local.is_ipv4() {
+            self.ipv4 += 1;
+        } else {
+            self.ipv6 += 1;
+        }
+    }
+
+    pub(crate) fn total(self) -> u64 {
+        self.ipv4 + self.ipv6
+    }
+}
+
+impl Settings {
+    fn new(tunables: &Arc<Values>, rate: TickRate) -> Self {
+        let (detection, detection_unknown) = match tunables.detection(rate) {
+            Ok(prediction) => (Some(prediction), None),
+            Err(why) => (None, Some(why)),
+        };
+        Self {
+            tunables: Arc::clone(tunables),
+            hz: rate,
+            detection: Detection {
+                detection,
+                detection_unknown,
+            },
+        }
+    }
+}
+
+impl Report {
+    /// The report before anything was read.
+    pub(crate) fn new(plan: &Plan) -> Self {
+        let not_read = Values::read(|_| Err(String::from("not read")));
+        Self {
+            complete: false,
+            settings: Settings::new(&Arc::new(not_read), TickRate::Unknown),
+            states: counted_states(plan.filter.states),
+            protection: Protection::default(),
+            survives: plan.survives.map(|limit| Survives {
+                limit,
+                verdicts: Verdicts::default(),
+            }),
+            processes: plan.by_process().then(Processes::default),
+            count: 0,
+            source: None,
+            namespaces: Vec::new(),
+            incomplete: Vec::new(),
+        }
+    }
+
+    /// Takes one event in.
+    pub(crate) fn add(&mut self, event: &Event) {
+        match event {
+            Event::Namespace(namespace) => self.add_namespace(namespace),
+            Event::Socket(row) => self.add_socket(row),
+            Event::Incomplete(incomplete) => self.incomplete.push(incomplete.clone()),
+            Event::Read(source) => {
+                // Where they differ, the poorer one counts.
+                if self.source != Some(SourceUsed::Proc) {
+                    self.source = Some(*source);
+                }
+                if let Some(namespace) = self.namespaces.last_mut() {
+                    namespace.source = Some(*source);
+                }
+            }
+            Event::Done => self.complete = true,
+        }
+    }
+
+    fn add_namespace(&mut self, namespace: &Namespace) {
+        let settings = Settings::new(&namespace.tunables, namespace.rate);
+        if self.namespaces.is_empty() {
+            self.settings = settings.clone();
+        }
+        self.namespaces.push(NamespaceReport {
+            netns: namespace.id,
+            own: namespace.own,
+            names: namespace.names.clone(),
+            container: namespace.container.clone(),
+            pids: namespace.processes.clone(),
+            settings,
+            count: 0,
+            source: None,
+        });
+    }
+
+    fn add_socket(&mut self, row: &Row) {
+        let socket = row.socket;
+        self.count += 1;
+        if let Some(namespace) = self.namespaces.last_mut() {
+            namespace.count += 1;
+        }
+        self.states.entry(socket.state).or_default().add(socket);
+        if socket.state == State::Established {
+            self.protection.of(row.enabled()).add(socket);
+            if let Some(processes) = &mut self.processes {
+                processes.add(row);
+            }
+        }
+        if let (Some(survives), Some(verdict)) = (&mut self.survives, &row.verdict) {
+            survives.verdicts.add(verdict);
+        }
+    }
+}
+
+impl Protection {
+    fn of(&mut self, enabled: Enabled) -> &mut ByFamily {
+        match enabled {
+            Enabled::On => &mut self.on,
+            Enabled::Off => &mut self.off,
+            Enabled::Unknown(_) => &mut self.unknown,
+        }
+    }
+}
+
+/// Each state that was asked for, with nothing counted yet.
+fn counted_states(asked: StateSet) -> BTreeMap<State, ByFamily> {
+    State::known()
+        .filter(|&state| asked.contains(state))
+        .map(|state| (state, ByFamily::default()))
+        .collect()
+}
+
+fn tunables<S: Serializer>(values: &Values, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(None)?;
+    for (tunable, value) in values.iter() {
+        let name = tunable.json_name();
+        match value {
+            Ok(value) => match tunable.time(*value) {
+                Some(time) => map.serialize_entry(&name, &time.as_secs_f64())?,
+                None => map.serialize_entry(&name, value)?,
+            },
+            Err(why) => {
+                map.serialize_entry(&name, &None::<u64>)?;
+                map.serialize_entry(&format!("{name}_unknown"), why)?;
+            }
+        }
+    }
+    map.end()
+}
+
+fn states<S: Serializer>(
+    states: &BTreeMap<State, ByFamily>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(
+        states
+            .iter()
+            .map(|(state, count)| (state.to_string(), count)),
+    )
+}
