@@ -17,6 +17,9 @@ Examples:
   kalive inspect -s                       every established connection with its keepalive and owner
   kalive inspect -s --process postgres    those of one program
   kalive inspect -s --peer :5432 --keepalive off
+  kalive inspect -s --options             what each socket itself has set, and what follows the sysctls
+  sudo kalive inspect -s --options --survives 350s --all-netns
+                                          who would die silently behind a firewall that forgets after 350 s
   kalive inspect -o json | jq .detection  for scripts";
 
 /// What `kalive inspect` was asked.
@@ -31,13 +34,9 @@ pub struct InspectArgs {
     /// through a process that holds it (Linux 5.6, and the rights of ptrace); nothing is changed
     #[arg(long)]
     pub options: bool,
-    /// Would each established connection outlive a middlebox that forgets it after so much silence? Needs
-    /// two keepalive probes within the time, late timers counted in. Exit status 1 if any is at risk
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
-    pub survives: Option<Duration>,
-    /// With --survives: exit status 2 if none is at risk but some are unknown
-    #[arg(long, requires = "survives")]
-    pub strict: bool,
+    /// What is judged.
+    #[command(flatten)]
+    pub judge: JudgeArgs,
 
     /// Only sockets in these states: established, listen, time-wait, ... or all [default: all, with -s
     /// established]
@@ -89,6 +88,18 @@ pub struct InspectArgs {
         help_heading = "Output"
     )]
     pub columns: Vec<Column>,
+}
+
+/// The question of a middlebox that forgets.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct JudgeArgs {
+    /// Would each established connection outlive a middlebox that forgets it after so much silence? Needs
+    /// two keepalive probes within the time, late timers counted in. Exit status 1 if any is at risk
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub survives: Option<Duration>,
+    /// With --survives: exit status 2 if none is at risk but some are unknown
+    #[arg(long, requires = "survives")]
+    pub strict: bool,
 }
 
 /// Which network namespace.

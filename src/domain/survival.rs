@@ -5,8 +5,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::live_options::LiveOptions;
 use super::prediction::{Keepalive, KeepaliveTimers};
 use super::socket::{Enabled, Hidden};
+use super::tunables::Values;
 use super::wheel::TickRate;
 
 /// So many probes have to be on their way in time: one may be lost.
@@ -170,6 +172,30 @@ impl fmt::Display for Verdict {
             },
         })
     }
+}
+
+/// Whether a connection that is at risk would be protected if it had set nothing but SO_KEEPALIVE: the
+/// sysctls are good enough, and its program overrides them.
+#[must_use]
+pub fn sysctls_would_protect(
+    verdict: &Verdict,
+    options: &LiveOptions,
+    sysctls: &Values,
+    limit: Duration,
+    rate: TickRate,
+) -> bool {
+    let at_risk = matches!(verdict, Verdict::AtRisk(_));
+    let Some(followed) = sysctls.keepalive().ok().filter(|_| at_risk) else {
+        return false;
+    };
+    let overrides = options.enabled && options.keepalive != followed;
+    let following = Evidence {
+        enabled: Enabled::On,
+        keepalive: Some(followed),
+        armed: None,
+        silence: None,
+    };
+    overrides && matches!(judge(&following, limit, rate), Verdict::Protected(_))
 }
 
 /// Times are rounded to ticks on their way here: so much more than `TCP_KEEPIDLE` is none.

@@ -18,17 +18,23 @@ pub(crate) struct Plan {
     pub(crate) source: Source,
     /// The columns of the list.
     pub(crate) columns: Vec<Column>,
-    /// Whether to find out which processes hold the sockets.
-    pub(crate) owners: bool,
-    /// Whether idle times are wanted.
-    pub(crate) info: bool,
-    /// Whether the options are read through the holders.
-    pub(crate) options: bool,
+    pub(crate) read: Reading,
     /// The silence that established connections are judged by.
     pub(crate) survives: Option<Duration>,
     /// Whether an unknown verdict is a failure.
     pub(crate) strict: bool,
     pub(crate) namespaces: Namespaces,
+}
+
+/// What is read of each socket beside what every source tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reading {
+    /// Whether to find out which processes hold it.
+    pub(crate) owners: bool,
+    /// Whether idle times are wanted.
+    pub(crate) info: bool,
+    /// Whether the options are read through the holders.
+    pub(crate) options: bool,
 }
 
 impl Plan {
@@ -158,30 +164,35 @@ pub(crate) fn plan(args: &InspectArgs) -> Result<Plan> {
         chosen => chosen.to_vec(),
     };
     let shows = |is: fn(Column) -> bool| args.sockets && columns.iter().any(|&column| is(column));
-    if shows(Column::needs_verdict) && args.survives.is_none() {
+    if shows(Column::needs_verdict) && args.judge.survives.is_none() {
         return Err(Error::Usage(String::from(
             "the columns survives and margin need to know how much silence: add --survives, such as --survives 350s",
         )));
     }
     let options = args.options || shows(Column::needs_options);
-    let judged = args.survives.is_some();
+    let judged = args.judge.survives.is_some();
     Ok(Plan {
         list: args.sockets,
-        owners: filter.by_owner() || options || judged || shows(|column| column == Column::Process),
-        info: judged || shows(|column| column == Column::Idle),
+        read: Reading {
+            owners: filter.by_owner()
+                || options
+                || judged
+                || shows(|column| column == Column::Process),
+            info: judged || shows(|column| column == Column::Idle),
+            options,
+        },
         filter,
         source,
         columns,
-        options,
-        survives: args.survives,
-        strict: args.strict,
+        survives: args.judge.survives,
+        strict: args.judge.strict,
         namespaces,
     })
 }
 
 /// What -s shows unless asked otherwise: what was asked for beside it, as far as it fits 80 columns.
 fn default_columns(args: &InspectArgs, filter: &Filter, namespaces: &Namespaces) -> Vec<Column> {
-    let judged = args.survives.is_some();
+    let judged = args.judge.survives.is_some();
     let only_established = filter.states == StateSet::from(State::Established);
     let wanted = |column: &Column| match column {
         Column::State => !judged || !only_established,
@@ -262,9 +273,11 @@ mod tests {
             },
             source: Source::Auto,
             columns: DEFAULT.to_vec(),
-            owners: false,
-            info: false,
-            options: false,
+            read: Reading {
+                owners: false,
+                info: false,
+                options: false,
+            },
             survives: None,
             strict: false,
             namespaces: Namespaces::Current,
@@ -280,12 +293,16 @@ mod tests {
     fn a_list_is_of_established_connections() {
         let plan = planned("-s").unwrap();
         assert_eq!(plan.filter.states, StateSet::from(State::Established));
-        assert!(plan.owners && plan.info);
+        assert!(plan.read.owners && plan.read.info);
     }
 
     #[test]
     fn owners_and_idle_times_are_read_only_if_needed() {
-        let needs = |line| planned(line).map(|plan| (plan.owners, plan.info)).unwrap();
+        let needs = |line| {
+            planned(line)
+                .map(|plan| (plan.read.owners, plan.read.info))
+                .unwrap()
+        };
         assert_eq!(needs("-s --columns local,peer"), (false, false));
         assert_eq!(needs("-s --columns local,idle"), (false, true));
         assert_eq!(needs("-s --columns local --pid 1"), (true, false));
@@ -313,12 +330,12 @@ mod tests {
             Column::Process,
         ];
         assert_eq!(plan.columns, expected);
-        assert!(plan.options && plan.owners && plan.info);
+        assert!(plan.read.options && plan.read.owners && plan.read.info);
         assert_eq!(plan.survives, Some(Duration::from_secs(350)));
-        assert!(planned("-s --columns keepidle").unwrap().options);
-        assert!(!planned("--columns keepidle").unwrap().options);
+        assert!(planned("-s --columns keepidle").unwrap().read.options);
+        assert!(!planned("--columns keepidle").unwrap().read.options);
         assert!(
-            planned("--survives 5m").unwrap().owners,
+            planned("--survives 5m").unwrap().read.owners,
             "for the summary by process"
         );
     }

@@ -111,20 +111,27 @@ fn refusal(errno: rustix::io::Errno) -> Unread {
 
 fn options(duplicate: &OwnedFd, socket: &Socket) -> Result<LiveOptions, Unread> {
     let live = SockRef::from(duplicate);
-    if !is_same(&live, duplicate, socket).map_err(failed)? {
-        return Err(Unread::Gone);
+    let read = || -> io::Result<Option<(bool, u32, Keepalive)>> {
+        if !is_same(&live, duplicate, socket)? {
+            return Ok(None);
+        }
+        let count = live.tcp_keepalive_retries()?;
+        let keepalive = Keepalive {
+            idle: live.tcp_keepalive_time()?,
+            interval: live.tcp_keepalive_interval()?,
+            count: u8::try_from(count).unwrap_or_default(),
+            user_timeout: live.tcp_user_timeout()?,
+        };
+        Ok(Some((live.keepalive()?, count, keepalive)))
+    };
+    match read() {
+        Ok(Some((enabled, count, keepalive))) if u32::from(keepalive.count) == count => {
+            Ok(LiveOptions { enabled, keepalive })
+        }
+        Ok(Some(_)) => Err(Unread::Implausible),
+        Ok(None) => Err(Unread::Gone),
+        Err(error) => Err(failed(&error)),
     }
-    let enabled = live.keepalive().map_err(failed)?;
-    let count = live.tcp_keepalive_retries().map_err(failed)?;
-    Ok(LiveOptions {
-        enabled,
-        keepalive: Keepalive {
-            idle: live.tcp_keepalive_time().map_err(failed)?,
-            interval: live.tcp_keepalive_interval().map_err(failed)?,
-            count: u8::try_from(count).map_err(|_| Unread::Implausible)?,
-            user_timeout: live.tcp_user_timeout().map_err(failed)?,
-        },
-    })
 }
 
 /// Descriptors are used again for other things. Where the source tells no cookie, the inode has to do, which
@@ -138,7 +145,7 @@ fn is_same(live: &SockRef, duplicate: impl AsFd, socket: &Socket) -> io::Result<
 }
 
 /// What is no TCP socket has taken the place of the one that was meant.
-fn failed(error: io::Error) -> Unread {
+fn failed(error: &io::Error) -> Unread {
     match error.raw_os_error() {
         Some(libc::ENOTSOCK | libc::EOPNOTSUPP | libc::ENOPROTOOPT | libc::EBADF) => Unread::Gone,
         Some(other) => Unread::Failed(other),

@@ -12,7 +12,7 @@ use rustix::fs::{Mode, OFlags, fstat, fstatfs, open};
 use crate::error::{During as _, Result};
 
 /// `NSFS_MAGIC` (include/uapi/linux/magic.h): the file system that namespaces are files of.
-const NSFS_MAGIC: i64 = 0x6e73_6673;
+const NSFS_MAGIC: u64 = 0x6e73_6673;
 
 /// A network namespace, which lives at least as long as this.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl NetNs {
         // Not blocking: the path comes from outside and may be a pipe.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let fd = open(path, flags, Mode::empty())?;
-        if i64::from(fstatfs(&fd)?.f_type) == NSFS_MAGIC {
+        if u64::try_from(fstatfs(&fd)?.f_type) == Ok(NSFS_MAGIC) {
             return Ok(Self(fd));
         }
         let message = "it is not a file of a namespace";

@@ -226,15 +226,11 @@ fn push_verdict(cell: &mut String, row: &Row) -> fmt::Result {
     let Some(verdict) = row.verdict else {
         return cell.write_str("-");
     };
-    let idle = match row.options {
-        Options::Read(options) => options.keepalive.idle,
-        Options::NotAsked | Options::Unknown(_) => Duration::ZERO,
-    };
     match verdict {
         Verdict::Protected(_) => cell.write_str("yes"),
         Verdict::AtRisk(risk) => match risk {
             Risk::NoKeepalive => cell.write_str("no: keepalive off"),
-            Risk::IdleTooLong(_) => write!(cell, "no: idle {}", Tight(idle)),
+            Risk::IdleTooLong(_) => push_idle(cell, row),
             Risk::LateTimer(probes) => write!(cell, "no: late, {}", Brief(probes.first_latest)),
             Risk::ArmedForLonger(probes) => write!(cell, "no: once {}", Brief(probes.first_latest)),
             Risk::OneTry(_) => cell.write_str("no: only 1 try"),
@@ -245,6 +241,17 @@ fn push_verdict(cell: &mut String, row: &Row) -> fmt::Result {
             Doubt::Hidden(_) => cell.write_str("?: data in flight"),
             Doubt::TimerOnly => cell.write_str("?: timer only"),
         },
+    }
+}
+
+fn push_idle(cell: &mut String, row: &Row) -> fmt::Result {
+    match row.options {
+        Options::Read(options) => {
+            let origins = options.origins(&row.namespace.tunables);
+            let idle = options.keepalive.idle;
+            write!(cell, "no: idle {}{}", Tight(idle), Mark(&origins.idle))
+        }
+        Options::NotAsked | Options::Unknown(_) => cell.write_str("no: idle too long"),
     }
 }
 

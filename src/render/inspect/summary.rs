@@ -81,10 +81,7 @@ fn survival(out: &mut dyn Write, report: &Report, layout: Layout) -> io::Result<
     };
     let sorted = processes.sorted();
     for process in sorted.iter().take(PROCESSES_SHOWN) {
-        row(
-            process.name.as_deref().unwrap_or("?"),
-            &process.counts.verdicts,
-        );
+        row(process.name.unwrap_or("?"), &process.counts.verdicts);
     }
     let (rest, verdicts) = rest(&sorted, PROCESSES_SHOWN);
     if rest > 0 {

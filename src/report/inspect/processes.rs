@@ -34,11 +34,10 @@ pub(crate) struct Statuses {
 }
 
 /// The connections of the processes of one name.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(crate) struct ByProcess {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct ByProcess<'a> {
     /// Null for those whose holder is not known, or that nobody holds.
-    #[serde(serialize_with = "shared")]
-    pub(crate) name: Option<Arc<str>>,
+    pub(crate) name: Option<&'a str>,
     #[serde(flatten)]
     pub(crate) counts: Counts,
 }
@@ -98,12 +97,12 @@ impl Processes {
     }
 
     /// Those with most at risk first, then most unknown, then most connections, then by name.
-    pub(crate) fn sorted(&self) -> Vec<ByProcess> {
-        let mut all: Vec<ByProcess> = self
+    pub(crate) fn sorted(&self) -> Vec<ByProcess<'_>> {
+        let mut all: Vec<ByProcess<'_>> = self
             .by_name
             .iter()
             .map(|(name, counts)| ByProcess {
-                name: name.clone(),
+                name: name.as_deref(),
                 counts: *counts,
             })
             .collect();
@@ -124,8 +123,4 @@ impl Serialize for Processes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.sorted())
     }
-}
-
-fn shared<S: Serializer>(name: &Option<Arc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
-    name.as_deref().serialize(serializer)
 }

@@ -10,7 +10,7 @@ use crate::domain::options::Origin;
 use crate::domain::seconds;
 use crate::domain::socket::{Enabled, Socket};
 use crate::domain::state::State;
-use crate::domain::survival::Verdict;
+use crate::domain::survival::{self, Verdict};
 use crate::domain::tunables::Values;
 use crate::run::inspect::{Held, Options, Row};
 use crate::sys::holders::Holder;
@@ -79,18 +79,38 @@ struct SurvivesReport {
     first_probe_latest_s: Option<Duration>,
     /// By how much the second probe comes in time at the least; negative if too late.
     margin_s: Option<f64>,
+    /// Whether the sysctls would protect it, but the program sets other values; null where the options are not
+    /// known.
+    overrides_sysctls: Option<bool>,
 }
 
 impl SurvivesReport {
-    fn new(verdict: &Verdict, limit: Duration) -> Self {
+    fn new(verdict: &Verdict, row: &Row, limit: Duration) -> Self {
         let probes = verdict.probes();
+        let namespace = row.namespace;
+        let overrides_sysctls = match &row.options {
+            Options::Read(options) => Some(survival::sysctls_would_protect(
+                verdict,
+                options,
+                &namespace.tunables,
+                limit,
+                namespace.rate,
+            )),
+            Options::NotAsked | Options::Unknown(_) => None,
+        };
+        let mut explanation = verdict.to_string();
+        if overrides_sysctls == Some(true) {
+            explanation
+                .push_str("; the sysctls would protect it, but the program sets its own values");
+        }
         Self {
             verdict: verdict.name(),
             reason: verdict.reason(),
-            explanation: verdict.to_string(),
+            explanation,
             tries: probes.map(|probes| probes.tries),
             first_probe_latest_s: probes.map(|probes| probes.first_latest),
             margin_s: verdict.margin(limit),
+            overrides_sysctls,
         }
     }
 }
@@ -135,7 +155,7 @@ impl<'a> SocketReport<'a> {
             survives: row
                 .verdict
                 .zip(limit)
-                .map(|(verdict, limit)| SurvivesReport::new(&verdict, limit)),
+                .map(|(verdict, limit)| SurvivesReport::new(&verdict, row, limit)),
             processes,
             processes_unknown,
         }

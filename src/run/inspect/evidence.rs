@@ -22,7 +22,7 @@ pub(super) struct Evidence {
 impl Evidence {
     pub(super) fn new(plan: &Plan) -> Self {
         Self {
-            reader: plan.options.then(Reader::default),
+            reader: plan.read.options.then(Reader::default),
             limit: plan.survives,
             unread: BTreeMap::new(),
         }

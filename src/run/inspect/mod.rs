@@ -161,7 +161,7 @@ pub(crate) fn run(plan: &Plan, emit: Emit) -> Outcome<()> {
         emit(Event::Incomplete(gap))?;
     }
     let several = found.len() > 1;
-    let holders = if plan.owners {
+    let holders = if plan.read.owners {
         Some(proc.holders(&plan.filter)?)
     } else {
         None

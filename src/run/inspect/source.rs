@@ -105,7 +105,7 @@ fn dump_sockets(
         states: plan.filter.states,
         local: &plan.filter.local,
         peer: &plan.filter.peer,
-        info: plan.info,
+        info: plan.read.info,
     };
     let loss = sock_diag::dump(&mut kernel?, &query, |socket| each(socket, &mut *emit))?;
     if let Some(why) = describe(loss) {
