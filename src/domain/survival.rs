@@ -65,6 +65,8 @@ pub enum Risk {
     NoKeepalive,
     /// `TCP_KEEPIDLE` itself is not below the limit.
     IdleTooLong(Probes),
+    /// `TCP_KEEPINTVL` is not below the limit: once a probe was answered, the next one waits for it.
+    IntervalTooLong(Probes),
     /// `TCP_KEEPIDLE` is below the limit, but a late timer is not.
     LateTimer(Probes),
     /// The armed timer was set for longer than `TCP_KEEPIDLE` now says, as when a sysctl was lowered
@@ -107,6 +109,7 @@ impl Verdict {
             Self::AtRisk(risk) => match risk {
                 Risk::NoKeepalive => "no-keepalive",
                 Risk::IdleTooLong(_) => "idle-too-long",
+                Risk::IntervalTooLong(_) => "interval-too-long",
                 Risk::LateTimer(_) => "late-timer",
                 Risk::ArmedForLonger(_) => "armed-for-longer",
                 Risk::OneTry(_) => "one-try",
@@ -127,6 +130,7 @@ impl Verdict {
             Self::Protected(probes)
             | Self::AtRisk(
                 Risk::IdleTooLong(probes)
+                | Risk::IntervalTooLong(probes)
                 | Risk::LateTimer(probes)
                 | Risk::ArmedForLonger(probes)
                 | Risk::OneTry(probes)
@@ -152,6 +156,9 @@ impl fmt::Display for Verdict {
             Self::AtRisk(risk) => match risk {
                 Risk::NoKeepalive => "SO_KEEPALIVE is off: nothing breaks the silence",
                 Risk::IdleTooLong(_) => "TCP_KEEPIDLE is too long",
+                Risk::IntervalTooLong(_) => {
+                    "TCP_KEEPINTVL is too long: after an answered probe the next one waits for it"
+                }
                 Risk::LateTimer(_) => {
                     "TCP_KEEPIDLE is short enough, but the kernel's timer may be too late"
                 }
@@ -227,9 +234,13 @@ fn with_options(
     rate: TickRate,
 ) -> Verdict {
     let probes = probes(keepalive, limit, rate);
-    let possible = KeepaliveTimers::new(keepalive, rate).probes_before_the_end(keepalive);
     if keepalive.idle >= limit {
         return Verdict::AtRisk(Risk::IdleTooLong(probes));
+    }
+    let keepalive = &keepalive.after_an_answer();
+    let possible = KeepaliveTimers::new(keepalive, rate).probes_before_the_end(keepalive);
+    if keepalive.idle >= limit {
+        return Verdict::AtRisk(Risk::IntervalTooLong(probes));
     }
     if probes.first_latest >= limit {
         return Verdict::AtRisk(Risk::LateTimer(probes));
@@ -275,11 +286,13 @@ fn late_start(evidence: &Evidence, keepalive: &Keepalive, rate: TickRate) -> Opt
     (later > ROUNDING).then(|| later.saturating_add(lateness))
 }
 
-/// When the probes of an idle connection come, and how many of them before `limit`.
+/// When the probes of an idle connection come, and how many of them before `limit`. Those after an answered
+/// one, which may come later than the very first.
 #[must_use]
 pub fn probes(keepalive: &Keepalive, limit: Duration, rate: TickRate) -> Probes {
-    let timers = KeepaliveTimers::new(keepalive, rate);
-    let possible = timers.probes_before_the_end(keepalive);
+    let keepalive = keepalive.after_an_answer();
+    let timers = KeepaliveTimers::new(&keepalive, rate);
+    let possible = timers.probes_before_the_end(&keepalive);
     let first_latest = timers.late(0);
     let interval = timers.late(1).saturating_sub(first_latest);
     // Those strictly before the limit.
@@ -337,6 +350,10 @@ mod tests {
             ((340, 1, 9, 0), "late-timer", 0),
             ((350, 1, 9, 0), "idle-too-long", 0),
             ((7_200, 75, 9, 0), "idle-too-long", 0),
+            // Measured: probes come every max(idle, interval) while they are answered.
+            ((60, 400, 9, 0), "interval-too-long", 0),
+            ((60, 200, 9, 0), "one-try", 1),
+            ((60, 150, 9, 0), "enough-tries", 2),
             ((60, 10, 1, 0), "one-probe-ends-it", 1),
             ((60, 10, 9, 70_000), "one-probe-ends-it", 1),
             ((60, 10, 9, 30_000), "one-probe-ends-it", 1),
@@ -429,7 +446,7 @@ mod tests {
             let (limit, rate) = (Duration::from_secs(limit), hz(250));
             let options = keepalive(idle, interval, count, 0);
             let verdict = judge(&evidence(options), limit, rate);
-            let second = options.idle + rate.lateness(options.idle) + options.interval + rate.lateness(options.interval);
+            let second = options.longest_wait() + rate.lateness(options.longest_wait()) + options.interval + rate.lateness(options.interval);
             proptest::prop_assert_eq!(matches!(verdict, Verdict::Protected(_)), count >= 2 && second < limit);
             let probes = verdict.probes().unwrap();
             proptest::prop_assert_eq!(probes.tries >= 2, count >= 2 && second < limit);

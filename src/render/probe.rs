@@ -222,7 +222,9 @@ fn connected(report: &Report, target: &TargetReport) -> String {
     };
     let whose = match options.origin.idle {
         Origin::Socket => "",
-        Origin::Sysctl | Origin::Unknown(_) => " (the sysctls)",
+        Origin::Sysctl | Origin::SocketOrSysctl | Origin::Default | Origin::Unknown(_) => {
+            " (the sysctls)"
+        }
     };
     format!(
         "connected to {address} from {local} in {}\n\

@@ -231,6 +231,7 @@ fn push_verdict(cell: &mut String, row: &Row) -> fmt::Result {
         Verdict::AtRisk(risk) => match risk {
             Risk::NoKeepalive => cell.write_str("no: keepalive off"),
             Risk::IdleTooLong(_) => push_idle(cell, row),
+            Risk::IntervalTooLong(_) => cell.write_str("no: interval"),
             Risk::LateTimer(probes) => write!(cell, "no: late, {}", Brief(probes.first_latest)),
             Risk::ArmedForLonger(probes) => write!(cell, "no: once {}", Brief(probes.first_latest)),
             Risk::OneTry(_) => cell.write_str("no: only 1 try"),
