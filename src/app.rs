@@ -1,13 +1,13 @@
 //! Runs a command line: each subcommand's way from arguments over plan, run and report to bytes. The
 //! one place that knows all of them.
 
+mod inspect;
 mod probe;
 
 use std::io::{self, Write};
 
-use crate::cli::inspect::InspectArgs;
 use crate::cli::lab::LabArgs;
-use crate::cli::{Cli, Command, Global};
+use crate::cli::{Cli, Command, Global, When};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::generate;
@@ -16,10 +16,8 @@ use crate::plan;
 use crate::plan::lab::Work;
 use crate::render::{self, Layout};
 use crate::report;
-use crate::run::inspect::{Event, Stop};
 use crate::run::lab::Ended;
 use crate::sys::guard::{self, Side};
-use crate::sys::signals::Interrupts;
 
 /// What a subcommand may know of the world around it.
 #[derive(Clone, Copy, Debug)]
@@ -28,22 +26,31 @@ pub struct Surroundings {
     pub stdout_is_terminal: bool,
     /// Its width in columns, or what the user asked for; `None` if neither is known.
     pub columns: Option<usize>,
+    /// Its size at this moment, columns and rows; `None` if it is no terminal.
+    pub size: fn() -> Option<(usize, usize)>,
     /// Whether the user wants no colours anywhere (`NO_COLOR`).
     pub no_color: bool,
 }
 
 /// The width of a summary where nothing tells another.
 const COLUMNS: usize = 80;
+/// The height of a screen that does not tell its own.
+const ROWS: usize = 24;
 
 impl Surroundings {
-    fn layout(&self, global: Global) -> Layout {
+    fn layout(&self, color: When) -> Layout {
         Layout {
             width: self.columns.unwrap_or(COLUMNS),
             cut: self.stdout_is_terminal,
-            colored: global
-                .color
-                .decide(self.stdout_is_terminal && !self.no_color),
+            colored: color.decide(self.stdout_is_terminal && !self.no_color),
         }
+    }
+
+    /// The columns and rows that a screen may fill: the user's word on the width counts.
+    fn size(&self) -> (usize, usize) {
+        let (columns, rows) = (self.size)().unwrap_or((COLUMNS, ROWS));
+        let narrower = self.columns.filter(|&asked| asked < columns);
+        (narrower.unwrap_or(columns), rows)
     }
 }
 
@@ -58,9 +65,9 @@ pub fn run(
     err: &mut dyn Write,
 ) -> Result<Exit> {
     let exit = match &cli.command {
-        Command::Inspect(args) => inspect(args, cli.global, surroundings, out, err)?,
-        Command::Probe(args) => probe::probe(args, cli.global, surroundings, out)?,
-        Command::Lab(args) => lab(args, cli.global, surroundings, out, err)?,
+        Command::Inspect(args) => inspect::inspect(args, cli.global, surroundings, out, err)?,
+        Command::Probe(args) => probe::probe(args, without_metrics(cli)?, surroundings, out)?,
+        Command::Lab(args) => lab(args, without_metrics(cli)?, surroundings, out, err)?,
         Command::Completions { shell } => {
             generate::completions(*shell, out).map_err(Error::Output)?;
             Exit::Holds
@@ -74,55 +81,8 @@ pub fn run(
     Ok(exit)
 }
 
-fn inspect(
-    args: &InspectArgs,
-    global: Global,
-    surroundings: &Surroundings,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-) -> Result<Exit> {
-    let plan = plan::inspect::plan(args)?;
-    let mut interrupts = Interrupts::hold()?;
-    let mut interrupt = None;
-    let mut renderer =
-        render::inspect::Renderer::new(global.output, &plan, surroundings.layout(global));
-    let mut report = report::inspect::Report::new(&plan);
-    let ended = crate::run::inspect::run(&plan, &mut |event| {
-        report.add(&event);
-        if let Event::Socket(row) = &event {
-            renderer.socket(out, row).map_err(Error::Output)?;
-        }
-        if report.count.is_multiple_of(SOCKETS_BETWEEN_LOOKS) {
-            interrupt = interrupts.pending();
-        }
-        if interrupt.is_some() {
-            Err(Stop::Interrupted)
-        } else {
-            Ok(())
-        }
-    });
-    match ended {
-        Err(Stop::Failed(error)) => return Err(error),
-        Ok(()) | Err(Stop::Interrupted) => {}
-    }
-    renderer.finish(out, &report).map_err(Error::Output)?;
-    out.flush().map_err(Error::Output)?;
-    for incomplete in &report.incomplete {
-        warn(err, &render::inspect::warning(incomplete));
-    }
-    Ok(match interrupt {
-        Some(interrupt) => Exit::Interrupted(interrupt),
-        None => verdict(&plan, &report),
-    })
-}
-
-/// Any connection at risk is a negative answer; one that cannot be judged is none if that was asked for.
-fn verdict(plan: &plan::inspect::Plan, report: &report::inspect::Report) -> Exit {
-    match report.survives {
-        Some(survives) if survives.verdicts.at_risk > 0 => Exit::Negative,
-        Some(survives) if plan.strict && survives.verdicts.unknown > 0 => Exit::Failed,
-        Some(_) | None => Exit::Holds,
-    }
+fn without_metrics(cli: &Cli) -> Result<Global> {
+    cli.global.without_metrics().map_err(Error::Usage)
 }
 
 fn lab(
@@ -153,7 +113,7 @@ fn lab(
     })?;
     report.complete = ended == Ended::Tried;
     if matches!(plan.work, Work::Demonstration(_)) {
-        let layout = surroundings.layout(global);
+        let layout = surroundings.layout(global.color);
         render::lab::finish(out, global.output, &report, layout).map_err(Error::Output)?;
     }
     drop(lab);
@@ -165,9 +125,6 @@ fn lab(
         Ended::Tried => Exit::Negative,
     })
 }
-
-/// How many sockets pass between two looks at whether a signal has come.
-const SOCKETS_BETWEEN_LOOKS: u64 = 128;
 
 /// A warning; that it cannot be written is no reason to fail.
 fn warn(err: &mut dyn Write, text: &str) {

@@ -41,18 +41,25 @@ fn surroundings() -> Surroundings {
     let stdout = io::stdout();
     Surroundings {
         stdout_is_terminal: stdout.is_terminal(),
-        columns: columns(&stdout),
+        columns: columns(),
+        size,
         no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
     }
 }
 
 /// The width that `COLUMNS` asks for, else the terminal's.
-fn columns(stdout: &io::Stdout) -> Option<usize> {
+fn columns() -> Option<usize> {
     let asked = env::var("COLUMNS")
         .ok()
         .and_then(|columns| columns.parse().ok());
-    asked.filter(|&columns| columns > 0).or_else(|| {
-        let size = rustix::termios::tcgetwinsize(stdout).ok()?;
-        Some(usize::from(size.ws_col)).filter(|&columns| columns > 0)
-    })
+    asked
+        .filter(|&columns| columns > 0)
+        .or_else(|| size().map(|(columns, _)| columns))
+}
+
+/// The terminal's columns and rows.
+fn size() -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    let known = size.ws_col > 0 && size.ws_row > 0;
+    known.then_some((size.ws_col.into(), size.ws_row.into()))
 }

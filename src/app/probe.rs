@@ -25,7 +25,7 @@ pub(super) fn probe(
         .map(|target| resolve::addresses(target, plan.families))
         .collect::<Result<_>>()?;
     let interrupts = Interrupts::hold()?;
-    let renderer = render::probe::Renderer::new(global.output, surroundings.layout(global));
+    let renderer = render::probe::Renderer::new(global.output, surroundings.layout(global.color));
     let mut report = report::probe::Report::new(&plan);
     let interrupt = run::probe::run(&plan, addresses, interrupts, &mut |event| {
         report.add(&plan, &event);

@@ -88,6 +88,18 @@ pub struct InspectArgs {
         help_heading = "Output"
     )]
     pub columns: Vec<Column>,
+    /// Sort the rows of -s; they then take memory, and come at the end
+    #[arg(long, value_enum, value_name = "KEY", help_heading = "Output")]
+    pub sort: Option<SortKey>,
+    /// How many programs are named in summaries and metrics; the rest is summed up
+    #[arg(long, value_name = "N", default_value_t = 15, help_heading = "Output")]
+    pub top: usize,
+    /// Repeat so often: in place on a terminal, where ~ marks what changed, else as NDJSON
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Output")]
+    pub watch: Option<Duration>,
+    /// Write -o openmetrics to this file, atomically
+    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    pub textfile: Option<PathBuf>,
 }
 
 /// The question of a middlebox that forgets.
@@ -145,6 +157,25 @@ pub enum SourceChoice {
     Netlink,
     /// /proc/net/tcp and tcp6: no idle times, no cookies
     Proc,
+}
+
+/// What rows are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SortKey {
+    /// The longest silence first
+    Idle,
+    /// At risk first, then unknown; the least margin first
+    Risk,
+    /// The name of the first holder
+    Process,
+    /// The name of the owner
+    User,
+    /// The TCP state
+    State,
+    /// The socket's own address
+    Local,
+    /// The peer's address
+    Peer,
 }
 
 /// A column of the list of sockets.

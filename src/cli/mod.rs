@@ -21,25 +21,60 @@ was wrong; 130 or 143 after SIGINT or SIGTERM, with the report so far.";
 pub struct Cli {
     /// What holds for every subcommand.
     #[command(flatten)]
-    pub global: Global,
+    pub global: GlobalArgs,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// Options of every subcommand.
+/// Options of every subcommand, as they are given.
 #[derive(Clone, Copy, Debug, Args)]
 #[command(next_help_heading = "Output")]
-pub struct Global {
+pub struct GlobalArgs {
     /// How to print the result
-    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value_t = Output::Table)]
-    pub output: Output,
+    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value_t = OutputChoice::Table)]
+    pub output: OutputChoice,
     /// When to colour the result (also: the environment variable NO_COLOR)
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
     pub color: When,
     /// When to tell on stderr how a long run goes
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = When::Auto)]
     pub progress: When,
+}
+
+/// The same for a subcommand that has a report and no metrics.
+#[derive(Clone, Copy, Debug)]
+pub struct Global {
+    /// How to print the result.
+    pub output: Output,
+    /// When to colour it.
+    pub color: When,
+    /// When to tell how a long run goes.
+    pub progress: When,
+}
+
+impl GlobalArgs {
+    /// The options of a subcommand that has no metrics.
+    ///
+    /// # Errors
+    /// What would be right, if metrics are asked for.
+    pub fn without_metrics(self) -> Result<Global, String> {
+        let output = match self.output {
+            OutputChoice::Table => Output::Table,
+            OutputChoice::Json => Output::Json,
+            OutputChoice::Ndjson => Output::Ndjson,
+            OutputChoice::Openmetrics => {
+                return Err(String::from(
+                    "-o openmetrics is for kalive inspect only: take table, json or ndjson",
+                ));
+            }
+        };
+        Ok(Global {
+            output,
+            color: self.color,
+            progress: self.progress,
+        })
+    }
 }
 
 /// A subcommand.
@@ -65,14 +100,27 @@ pub enum Command {
     },
 }
 
-/// The format of the result on stdout.
+/// The format of the result, as it is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub enum OutputChoice {
     /// For people
     Table,
     /// One JSON document at the end
     Json,
     /// One JSON event a line as it happens, the report last
+    Ndjson,
+    /// Gauges, such as for the textfile collector of node_exporter (inspect only)
+    Openmetrics,
+}
+
+/// The format of a report on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// One JSON document at the end.
+    Json,
+    /// One JSON event a line as it happens, the report last.
     Ndjson,
 }
 

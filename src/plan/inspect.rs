@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::inspect::{Column, InspectArgs, KeepaliveStatus, NetnsTarget, SourceChoice};
+use crate::cli::OutputChoice;
+use crate::cli::inspect::{
+    Column, InspectArgs, KeepaliveStatus, NetnsTarget, SortKey, SourceChoice,
+};
 use crate::domain::address::AddressPattern;
 use crate::domain::socket::{Enabled, Socket};
 use crate::domain::state::{State, StateSet};
@@ -24,6 +27,23 @@ pub(crate) struct Plan {
     /// Whether an unknown verdict is a failure.
     pub(crate) strict: bool,
     pub(crate) namespaces: Namespaces,
+    pub(crate) format: Format,
+    /// What the rows are sorted by; `None`: shown as they come.
+    pub(crate) sort: Option<SortKey>,
+    /// How many programs are named.
+    pub(crate) top: usize,
+    /// How often to repeat; `None`: once.
+    pub(crate) watch: Option<Duration>,
+}
+
+/// How the result is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Table,
+    Json,
+    Ndjson,
+    /// Metrics, to stdout or to this file.
+    Openmetrics(Option<PathBuf>),
 }
 
 /// What is read of each socket beside what every source tells.
@@ -40,7 +60,7 @@ pub(crate) struct Reading {
 impl Plan {
     /// Whether connections are counted by the processes that hold them.
     pub(crate) fn by_process(&self) -> bool {
-        self.survives.is_some()
+        self.survives.is_some() || matches!(self.format, Format::Openmetrics(_))
     }
 }
 
@@ -116,7 +136,8 @@ fn status(enabled: Enabled) -> KeepaliveStatus {
 
 /// # Errors
 /// When the arguments contradict each other.
-pub(crate) fn plan(args: &InspectArgs) -> Result<Plan> {
+pub(crate) fn plan(args: &InspectArgs, output: OutputChoice) -> Result<Plan> {
+    let format = format(args, output)?;
     let source = match (args.source, &args.proc) {
         (SourceChoice::Netlink, Some(copy)) => {
             return Err(Error::Usage(format!(
@@ -169,6 +190,9 @@ pub(crate) fn plan(args: &InspectArgs) -> Result<Plan> {
             "the columns survives and margin need to know how much silence: add --survives, such as --survives 350s",
         )));
     }
+    check_sort(args)?;
+    let sorts = |by| args.sort == Some(by);
+    let metrics = matches!(format, Format::Openmetrics(_));
     let options = args.options || shows(Column::needs_options);
     let judged = args.judge.survives.is_some();
     Ok(Plan {
@@ -177,8 +201,10 @@ pub(crate) fn plan(args: &InspectArgs) -> Result<Plan> {
             owners: filter.by_owner()
                 || options
                 || judged
+                || metrics
+                || sorts(SortKey::Process)
                 || shows(|column| column == Column::Process),
-            info: judged || shows(|column| column == Column::Idle),
+            info: judged || sorts(SortKey::Idle) || shows(|column| column == Column::Idle),
             options,
         },
         filter,
@@ -187,7 +213,49 @@ pub(crate) fn plan(args: &InspectArgs) -> Result<Plan> {
         survives: args.judge.survives,
         strict: args.judge.strict,
         namespaces,
+        format,
+        sort: args.sort,
+        top: args.top,
+        watch: args.watch,
     })
+}
+
+fn format(args: &InspectArgs, output: OutputChoice) -> Result<Format> {
+    let wrong = |why: &str| Err(Error::Usage(String::from(why)));
+    if args.watch.is_some_and(|period| period < SHORTEST_WATCH) {
+        return wrong("--watch repeats every 100ms at the most often: give a longer time");
+    }
+    let watched = args.watch.is_some();
+    match (output, &args.textfile) {
+        (OutputChoice::Openmetrics, _) if args.sockets => {
+            wrong("-o openmetrics counts sockets, -s lists them: leave one of them out")
+        }
+        (OutputChoice::Openmetrics, None) if watched => wrong(
+            "-o openmetrics with --watch needs a file to write again and again: add --textfile PATH",
+        ),
+        (OutputChoice::Openmetrics, file) => Ok(Format::Openmetrics(file.clone())),
+        (_, Some(_)) => wrong("--textfile is for metrics: add -o openmetrics"),
+        (OutputChoice::Json, None) if watched => {
+            wrong("-o json is one document, --watch many: take -o ndjson")
+        }
+        (OutputChoice::Table, None) => Ok(Format::Table),
+        (OutputChoice::Json, None) => Ok(Format::Json),
+        (OutputChoice::Ndjson, None) => Ok(Format::Ndjson),
+    }
+}
+
+/// More often than this a watch would do little else.
+const SHORTEST_WATCH: Duration = Duration::from_millis(100);
+
+fn check_sort(args: &InspectArgs) -> Result<()> {
+    let wrong = |why: &str| Err(Error::Usage(String::from(why)));
+    match args.sort {
+        Some(_) if !args.sockets => wrong("--sort is about the rows of -s: add -s"),
+        Some(SortKey::Risk) if args.judge.survives.is_none() => wrong(
+            "--sort risk needs to know how much silence: add --survives, such as --survives 350s",
+        ),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// What -s shows unless asked otherwise: what was asked for beside it, as far as it fits 80 columns.
@@ -242,8 +310,9 @@ mod tests {
         let words = ["kalive", "inspect"]
             .into_iter()
             .chain(line.split_whitespace());
-        match Cli::try_parse_from(words).unwrap().command {
-            Command::Inspect(args) => plan(&args),
+        let cli = Cli::try_parse_from(words).unwrap();
+        match cli.command {
+            Command::Inspect(args) => plan(&args, cli.global.output),
             other => panic!("not an inspection: {other:?}"),
         }
     }
@@ -281,6 +350,10 @@ mod tests {
             survives: None,
             strict: false,
             namespaces: Namespaces::Current,
+            format: Format::Table,
+            sort: None,
+            top: 15,
+            watch: None,
         }
     }
 
@@ -347,9 +420,32 @@ mod tests {
             "--proc /tmp --options",
             "--proc /tmp --all-netns",
             "--proc /tmp --netns 1",
+            "--sort idle",
+            "-s --sort risk",
+            "--watch 10ms",
+            "--watch 1s -o json",
+            "--watch 1s -o openmetrics",
+            "-s -o openmetrics",
+            "--textfile /tmp/x",
+            "--textfile /tmp/x -o json",
         ] {
             assert!(matches!(planned(line), Err(Error::Usage(_))), "{line}");
         }
+    }
+
+    #[test]
+    fn metrics_count_by_process() {
+        let plan = planned("-o openmetrics --textfile /x --watch 15s").unwrap();
+        assert_eq!(plan.format, Format::Openmetrics(Some(PathBuf::from("/x"))));
+        assert!(plan.by_process() && plan.read.owners);
+    }
+
+    #[test]
+    fn what_is_sorted_by_is_read() {
+        let read = |line| planned(line).map(|plan| plan.read).unwrap();
+        assert!(read("-s --columns local --sort idle").info);
+        assert!(read("-s --columns local --sort process").owners);
+        assert!(!read("-s --columns local --sort local").owners);
     }
 
     #[test]

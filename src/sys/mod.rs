@@ -13,6 +13,7 @@ pub(crate) mod netns;
 pub(crate) mod netstat;
 pub(crate) mod proc_net;
 pub(crate) mod reactor;
+pub(crate) mod replace;
 pub(crate) mod resolve;
 pub(crate) mod signals;
 pub(crate) mod sock_diag;

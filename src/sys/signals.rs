@@ -2,7 +2,10 @@
 //! sudden end: the report so far is printed first.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
@@ -52,6 +55,32 @@ impl Interrupts {
         } else {
             Interrupt::Interrupted
         })
+    }
+}
+
+impl Interrupts {
+    /// Waits so long for a signal.
+    ///
+    /// # Errors
+    /// When the system refuses to wait.
+    pub(crate) fn wait(&mut self, time: Duration) -> Result<Option<Interrupt>> {
+        let deadline = Instant::now() + time;
+        loop {
+            if let Some(interrupt) = self.pending() {
+                return Ok(Some(interrupt));
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            // Rounded up, so that the time has passed afterwards; a longer wait than fits is done in parts.
+            let timeout = PollTimeout::try_from(left + Duration::from_millis(1));
+            let mut watched = [PollFd::new(self.descriptor.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut watched, timeout.unwrap_or(PollTimeout::MAX)) {
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(error) => return Err(error).during(|| "poll"),
+            }
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! The formats of `kalive inspect`. Rows are written as they come, the report at the end.
 
 mod cells;
+mod openmetrics;
 mod summary;
+mod watch;
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -10,17 +12,21 @@ use std::time::Duration;
 use super::Layout;
 use super::json::{self, Streamed};
 use super::list::List;
-use crate::cli::Output;
 use crate::cli::inspect::Column;
-use crate::plan::inspect::Plan;
+use crate::plan::inspect::{Format as Wanted, Plan};
 use crate::report::inspect::{Report, SocketReport};
-use crate::run::inspect::{Incomplete, Row};
+use crate::run::inspect::{Held, Incomplete, Row};
+use watch::Line;
+pub(crate) use watch::{MARK_WIDTH, Screen};
 
 const SCHEMA: &str = "kalive.inspect/1";
 
 /// One of the formats, and what it needs to know of the plan.
 pub(crate) struct Renderer {
     format: Format,
+    /// Whether rows are shown.
+    list: bool,
+    top: usize,
     limit: Option<Duration>,
 }
 
@@ -36,33 +42,43 @@ enum Format {
 }
 
 impl Renderer {
-    pub(crate) fn new(output: Output, plan: &Plan, layout: Layout) -> Self {
-        let format = match (output, plan.list) {
-            (Output::Table, false) => Format::Summary(layout),
-            (Output::Table, true) => Format::List {
-                list: List::new(
-                    plan.columns
-                        .iter()
-                        .map(|&column| cells::heading(column))
-                        .collect(),
-                    layout,
-                ),
+    /// `None` where metrics are wanted, which show no rows.
+    pub(crate) fn new(plan: &Plan, layout: Layout) -> Option<Self> {
+        let format = match (&plan.format, plan.list) {
+            (Wanted::Table, false) => Format::Summary(layout),
+            (Wanted::Table, true) => Format::List {
+                list: list(plan, layout),
                 columns: plan.columns.clone(),
                 layout,
             },
-            (Output::Json, list) => {
+            (Wanted::Json, list) => {
                 Format::Document(list.then(|| Streamed::new(SCHEMA, "sockets")))
             }
-            (Output::Ndjson, _) => Format::Events,
+            (Wanted::Ndjson, _) => Format::Events,
+            (Wanted::Openmetrics(_), _) => return None,
         };
+        Some(Self::with(plan, format))
+    }
+
+    /// Events, whatever was asked for.
+    pub(crate) fn events(plan: &Plan) -> Self {
+        Self::with(plan, Format::Events)
+    }
+
+    fn with(plan: &Plan, format: Format) -> Self {
         Self {
             format,
+            list: plan.list,
+            top: plan.top,
             limit: plan.survives,
         }
     }
 
     /// A socket that was asked for.
     pub(crate) fn socket(&mut self, out: &mut dyn Write, row: &Row) -> io::Result<()> {
+        if !self.list {
+            return Ok(());
+        }
         match &mut self.format {
             Format::Summary(_) | Format::Document(None) => Ok(()),
             Format::List { list, columns, .. } => list.row(out, |index, cell| {
@@ -82,20 +98,106 @@ impl Renderer {
     /// The end.
     pub(crate) fn finish(&mut self, out: &mut dyn Write, report: &Report) -> io::Result<()> {
         match &mut self.format {
-            Format::Summary(layout) => summary::write(out, report, *layout),
+            Format::Summary(layout) => summary::write(out, report, self.top, *layout),
             Format::List { list, layout, .. } => {
                 list.finish(out)?;
                 if !layout.cut {
                     return Ok(());
                 }
                 writeln!(out, "{}", counted(report.count))?;
-                summary::survival_below_a_list(out, report, *layout)
+                summary::survival_below_a_list(out, report, self.top, *layout)
             }
             Format::Document(Some(streamed)) => streamed.finish(out, report),
             Format::Document(None) => json::document(out, SCHEMA, report),
             Format::Events => json::event(out, SCHEMA, "report", report),
         }
     }
+}
+
+fn list(plan: &Plan, layout: Layout) -> List {
+    let headings = plan.columns.iter().map(|&column| cells::heading(column));
+    List::new(headings.collect(), layout)
+}
+
+/// All metrics of a report; `top` programs are named.
+pub(crate) fn openmetrics(out: &mut dyn Write, report: &Report, top: usize) -> io::Result<()> {
+    openmetrics::write(out, report, top)
+}
+
+/// One round of a watch: the lines that a screen shows, each with what it is compared by.
+pub(crate) struct Frame {
+    renderer: Renderer,
+    text: Vec<u8>,
+    /// Those of the rows so far.
+    identities: Vec<String>,
+}
+
+impl Frame {
+    pub(crate) fn new(plan: &Plan, layout: Layout) -> Self {
+        let format = if plan.list {
+            Format::List {
+                list: list(plan, layout),
+                columns: plan.columns.clone(),
+                layout,
+            }
+        } else {
+            Format::Summary(layout)
+        };
+        Self {
+            renderer: Renderer::with(plan, format),
+            text: Vec::new(),
+            identities: Vec::new(),
+        }
+    }
+
+    pub(crate) fn socket(&mut self, row: &Row) -> io::Result<()> {
+        self.identities
+            .extend(self.renderer.list.then(|| identity(row)));
+        self.renderer.socket(&mut self.text, row)
+    }
+
+    pub(crate) fn finish(mut self, report: &Report) -> io::Result<Vec<Line>> {
+        let heading = report.at.iter().map(|at| Line {
+            text: at.clone(),
+            identity: None,
+        });
+        self.renderer.finish(&mut self.text, report)?;
+        let text = String::from_utf8_lossy(&self.text);
+        // The rows stand behind one heading; all other lines are compared as they are.
+        let listed = usize::from(self.renderer.list);
+        let rows = self.identities.len();
+        let lines = text.lines().enumerate().map(|(index, line)| Line {
+            text: line.to_owned(),
+            identity: match index.checked_sub(listed) {
+                Some(row) if row < rows => self.identities.get(row).cloned(),
+                _ => Some(line.to_owned()),
+            },
+        });
+        Ok(heading.chain(lines).collect())
+    }
+}
+
+/// What makes a row another one: not the times that run.
+fn identity(row: &Row) -> String {
+    let socket = row.socket;
+    let verdict = row.verdict.map(|verdict| verdict.reason());
+    let mut identity = format!(
+        "{:?} {:?} {:?} {} {} {:?} {:?} {:?} {verdict:?}",
+        row.namespace.id,
+        socket.cookie,
+        socket.inode,
+        socket.local,
+        socket.peer,
+        socket.state,
+        row.enabled(),
+        row.options
+    );
+    if let Held::By(holders) = row.held {
+        for holder in holders {
+            let _ = write!(identity, " {}:{}", holder.pid, holder.fd);
+        }
+    }
+    identity
 }
 
 /// What could not be read, as a warning.

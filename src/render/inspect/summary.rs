@@ -10,11 +10,14 @@ use crate::render::text::{self, Brief};
 use crate::report::inspect::{ByFamily, NamespaceReport, Report, Verdicts, rest};
 
 const PROTECTION: &str = "ESTABLISHED connections, by SO_KEEPALIVE";
-/// So many processes are named below a summary; JSON has them all.
-const PROCESSES_SHOWN: usize = 15;
 
 /// The whole summary.
-pub(super) fn write(out: &mut dyn Write, report: &Report, layout: Layout) -> io::Result<()> {
+pub(super) fn write(
+    out: &mut dyn Write,
+    report: &Report,
+    top: usize,
+    layout: Layout,
+) -> io::Result<()> {
     let whose = match &report.namespaces[..] {
         [only] if !only.own => {
             format!("Keepalive settings of the network namespace {}", name(only))
@@ -40,22 +43,23 @@ pub(super) fn write(out: &mut dyn Write, report: &Report, layout: Layout) -> io:
     }
     summary::section(out, layout, "TCP sockets by state", &states(report, layout))?;
     summary::section(out, layout, PROTECTION, &protection(report, layout))?;
-    survival(out, report, layout)
+    survival(out, report, top, layout)
 }
 
 /// The verdicts, below a list that shows them one by one.
 pub(super) fn survival_below_a_list(
     out: &mut dyn Write,
     report: &Report,
+    top: usize,
     layout: Layout,
 ) -> io::Result<()> {
     if report.survives.is_some() {
         writeln!(out)?;
     }
-    survival(out, report, layout)
+    survival(out, report, top, layout)
 }
 
-fn survival(out: &mut dyn Write, report: &Report, layout: Layout) -> io::Result<()> {
+fn survival(out: &mut dyn Write, report: &Report, top: usize, layout: Layout) -> io::Result<()> {
     let (Some(survives), Some(processes)) = (&report.survives, &report.processes) else {
         return Ok(());
     };
@@ -80,10 +84,10 @@ fn survival(out: &mut dyn Write, report: &Report, layout: Layout) -> io::Result<
         ]);
     };
     let sorted = processes.sorted();
-    for process in sorted.iter().take(PROCESSES_SHOWN) {
+    for process in sorted.iter().take(top) {
         row(process.name.unwrap_or("?"), &process.counts.verdicts);
     }
-    let (rest, verdicts) = rest(&sorted, PROCESSES_SHOWN);
+    let (rest, verdicts) = rest(&sorted, top);
     if rest > 0 {
         row(&format!("({rest} more)"), &verdicts.verdicts);
     }

@@ -2,6 +2,7 @@
 
 mod processes;
 mod socket;
+mod sorted;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,14 +20,18 @@ use crate::domain::tunables::Values;
 use crate::domain::wheel::TickRate;
 use crate::plan::inspect::Plan;
 use crate::run::inspect::{Event, Incomplete, Namespace, Row, SourceUsed};
-pub(crate) use processes::{Processes, rest};
+pub(crate) use processes::{Counts, Processes, rest};
 pub(crate) use socket::SocketReport;
+pub(crate) use sorted::Kept;
 
 /// The report of `kalive inspect`, but for the sockets, which are printed as they are read.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Report {
     /// Whether the run reached its end.
     pub(crate) complete: bool,
+    /// When a round of --watch began (RFC 3339); absent without.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<String>,
     /// The settings of the namespace that kalive runs in; of the one that was asked for with --netns.
     #[serde(flatten)]
     pub(crate) settings: Settings,
@@ -173,6 +178,7 @@ impl Report {
         let not_read = Values::read(|_| Err(String::from("not read")));
         Self {
             complete: false,
+            at: None,
             settings: Settings::new(&Arc::new(not_read), TickRate::Unknown),
             states: counted_states(plan.filter.states),
             protection: Protection::default(),

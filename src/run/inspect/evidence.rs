@@ -66,6 +66,7 @@ impl Evidence {
                     several => format!("the options of {several} sockets"),
                 },
                 why: why.to_string(),
+                hides_sockets: false,
                 pids: Vec::new(),
             })
     }

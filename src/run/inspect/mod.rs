@@ -28,7 +28,7 @@ use source::{Opened, Proc};
 #[derive(Clone, Debug)]
 pub(crate) enum Event<'a> {
     /// A network namespace whose sockets follow.
-    Namespace(&'a Namespace),
+    Namespace(&'a Arc<Namespace>),
     /// A socket that passes the filter.
     Socket(Row<'a>),
     /// Something could not be read.
@@ -60,7 +60,7 @@ pub(crate) struct Namespace {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row<'a> {
     pub(crate) socket: &'a Socket,
-    pub(crate) namespace: &'a Namespace,
+    pub(crate) namespace: &'a Arc<Namespace>,
     pub(crate) user: Option<&'a str>,
     pub(crate) held: Held<'a>,
     pub(crate) options: Options,
@@ -123,6 +123,9 @@ pub(crate) struct Incomplete {
     pub(crate) what: String,
     /// Why.
     pub(crate) why: String,
+    /// Whether sockets may be missing, and not only what is known of them.
+    #[serde(skip)]
+    pub(crate) hides_sockets: bool,
     /// The processes or threads concerned.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) pids: Vec<u32>,
@@ -203,7 +206,7 @@ pub(crate) fn run(plan: &Plan, emit: Emit) -> Outcome<()> {
 }
 
 /// Reads a namespace's settings and opens the sources of its sockets, which stay its own.
-fn open(plan: &Plan, proc: &Proc, found: &Found) -> crate::error::Result<(Namespace, Opened)> {
+fn open(plan: &Plan, proc: &Proc, found: &Found) -> crate::error::Result<(Arc<Namespace>, Opened)> {
     let (tunables, opened) = found.within(|| (proc.tunables(), Opened::open(plan, proc)))?;
     let namespace = Namespace {
         id: found.id,
@@ -214,5 +217,5 @@ fn open(plan: &Plan, proc: &Proc, found: &Found) -> crate::error::Result<(Namesp
         tunables: Arc::new(tunables),
         rate: proc.tick_rate(),
     };
-    Ok((namespace, opened))
+    Ok((Arc::new(namespace), opened))
 }

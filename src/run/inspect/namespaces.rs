@@ -115,6 +115,7 @@ fn all(proc: &Proc, own: Option<u64>) -> Result<Survey> {
         gaps.push(Incomplete {
             what: String::from("the network namespaces of some processes, which may be others"),
             why,
+            hides_sockets: true,
             pids,
         });
     }
@@ -128,6 +129,7 @@ fn all(proc: &Proc, own: Option<u64>) -> Result<Survey> {
             Err(error) => gaps.push(Incomplete {
                 what: format!("the network namespace {}", path.display()),
                 why: error.to_string(),
+                hides_sockets: true,
                 pids: Vec::new(),
             }),
         }
@@ -221,6 +223,7 @@ impl Found {
         Incomplete {
             what: format!("the sockets of the network namespace {self}, which was not looked into"),
             why,
+            hides_sockets: true,
             pids: self.processes.clone(),
         }
     }

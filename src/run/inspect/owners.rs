@@ -1,6 +1,7 @@
 //! Who owns a socket: users by name, and processes by the scan of /proc. Filters by both.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use nix::unistd::{Uid, User};
 
@@ -52,7 +53,11 @@ impl<'a> Owners<'a> {
         wanted.is_none_or(|wanted| self.current.iter().any(|holder| is(holder, wanted)))
     }
 
-    pub(super) fn row<'b>(&'b mut self, socket: &'b Socket, namespace: &'b Namespace) -> Row<'b> {
+    pub(super) fn row<'b>(
+        &'b mut self,
+        socket: &'b Socket,
+        namespace: &'b Arc<Namespace>,
+    ) -> Row<'b> {
         let held = match (self.holders, socket.inode) {
             (None, _) => Held::NotAsked,
             (Some(_), None) => Held::NoDescriptor,
@@ -85,6 +90,7 @@ pub(super) fn gaps(holders: &Holders) -> impl Iterator<Item = Incomplete> {
             several => format!("which sockets {several} processes hold"),
         },
         why: why.clone(),
+        hides_sockets: false,
         pids: pids.clone(),
     })
 }

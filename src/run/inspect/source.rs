@@ -87,6 +87,7 @@ pub(super) fn read_sockets(
                 "idle times and cookies, because the sockets come from /proc/net/tcp",
             ),
             why: error.to_string(),
+            hides_sockets: false,
             pids: Vec::new(),
         }))?,
         (None, _) => {}
@@ -113,6 +114,7 @@ fn dump_sockets(
         emit(Event::Incomplete(Incomplete {
             what,
             why,
+            hides_sockets: true,
             pids: Vec::new(),
         }))?;
     }
@@ -150,6 +152,7 @@ fn read_tables(tables: Vec<Table>, emit: Emit, each: Each) -> Outcome<()> {
             emit(Event::Incomplete(Incomplete {
                 what: format!("{} of the lines of {}", loss.malformed, path.display()),
                 why: format!("malformed, the first is line {first}"),
+                hides_sockets: true,
                 pids: Vec::new(),
             }))?;
         }
@@ -161,6 +164,7 @@ fn read_tables(tables: Vec<Table>, emit: Emit, each: Each) -> Outcome<()> {
                     path.display(),
                     loss.repeated
                 ),
+                hides_sockets: true,
                 pids: Vec::new(),
             }))?;
         }
