@@ -66,11 +66,11 @@ _kalive() {
             fi
             case "${prev}" in
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -96,11 +96,11 @@ _kalive() {
             fi
             case "${prev}" in
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -217,12 +217,16 @@ _kalive() {
             return 0
             ;;
         kalive__subcmd__inspect)
-            opts="-s -o -h --sockets --state --local --peer --pid --process --user --keepalive --source --proc --columns --output --color --progress --help"
+            opts="-s -o -h --sockets --options --survives --strict --state --local --peer --pid --process --user --keepalive --netns --all-netns --source --proc --columns --sort --top --watch --textfile --output --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --survives)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --state)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -251,6 +255,10 @@ _kalive() {
                     COMPREPLY=($(compgen -W "on off unknown" -- "${cur}"))
                     return 0
                     ;;
+                --netns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --source)
                     COMPREPLY=($(compgen -W "auto netlink proc" -- "${cur}"))
                     return 0
@@ -260,15 +268,31 @@ _kalive() {
                     return 0
                     ;;
                 --columns)
-                    COMPREPLY=($(compgen -W "state local peer keepalive idle timer user process recv-q send-q uid inode cookie" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "state local peer keepalive idle timer user process options keepidle interval count user-timeout survives margin netns recv-q send-q uid inode cookie" -- "${cur}"))
+                    return 0
+                    ;;
+                --sort)
+                    COMPREPLY=($(compgen -W "idle risk process user state local peer" -- "${cur}"))
+                    return 0
+                    ;;
+                --top)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --watch)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --textfile)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -322,11 +346,11 @@ _kalive() {
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -352,11 +376,11 @@ _kalive() {
             fi
             case "${prev}" in
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -438,11 +462,11 @@ _kalive() {
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 --color)

@@ -26,7 +26,8 @@ end
 
 complete -c kalive -n "__fish_kalive_needs_command" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
-ndjson\t'One JSON event a line as it happens, the report last'"
+ndjson\t'One JSON event a line as it happens, the report last'
+openmetrics\t'Gauges, such as for the textfile collector of node_exporter (inspect only)'"
 complete -c kalive -n "__fish_kalive_needs_command" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
@@ -41,6 +42,7 @@ complete -c kalive -n "__fish_kalive_needs_command" -f -a "lab" -d 'Run a progra
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "man" -d 'Print a manual page'
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l survives -d 'Would each established connection outlive a middlebox that forgets it after so much silence? Needs two keepalive probes within the time, late timers counted in. Exit status 1 if any is at risk' -r
 complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l state -d 'Only sockets in these states: established, listen, time-wait, ... or all [default: all, with -s established]' -r
 complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l local -d 'Only sockets with this local ADDRESS, ADDRESS/LENGTH, :PORT or ADDRESS:PORT; repeat for any of several' -r
 complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l peer -d 'Only sockets with this peer; written like --local' -r
@@ -50,6 +52,7 @@ complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l user -d 'Only 
 complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l keepalive -d 'Only sockets whose keepalive timer runs, does not run, or is hidden' -r -f -a "on\t'The keepalive timer runs'
 off\t'No timer runs'
 unknown\t'The armed timer does not tell'"
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l netns -d 'Look into another network namespace: that of a process, a path, or a name that ip-netns(8) knows' -r
 complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l source -d 'Where the sockets come from: the kernel\'s sock_diag, or /proc/net/tcp and tcp6' -r -f -a "auto\t'sock_diag, or /proc where the kernel lacks it'
 netlink\t'sock_diag'
 proc\t'/proc/net/tcp and tcp6: no idle times, no cookies'"
@@ -62,14 +65,33 @@ idle\t'Silence so far, by tcp_info'
 timer\t'The armed timer, what is left of it, and retransmissions or unanswered probes'
 user\t'The owner\'s name'
 process\t'Every holder: name, pid and descriptor'
+options\t'TCP_KEEPIDLE/TCP_KEEPINTVL/TCP_KEEPCNT, then TCP_USER_TIMEOUT if set; * marks what is surely the socket\'s own, not the sysctl\'s'
+keepidle\t'TCP_KEEPIDLE'
+interval\t'TCP_KEEPINTVL'
+count\t'TCP_KEEPCNT'
+user-timeout\t'TCP_USER_TIMEOUT'
+survives\t'The verdict of --survives and its reason'
+margin\t'The verdict\'s margin: how long before the time is up the second probe is sent'
+netns\t'The network namespace: its name, its container, or its number'
 recv-q\t'The receive queue in bytes; for a listener connections waiting'
 send-q\t'The send queue in bytes; for a listener the limit of its queue'
 uid\t'The owner\'s number'
 inode\t'The inode'
 cookie\t'The kernel\'s unique number for the socket (SO_COOKIE)'"
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l sort -d 'Sort the rows of -s; they then take memory, and come at the end' -r -f -a "idle\t'The longest silence first'
+risk\t'At risk first, then unknown; the least margin first'
+process\t'The name of the first holder'
+user\t'The name of the owner'
+state\t'The TCP state'
+local\t'The socket\'s own address'
+peer\t'The peer\'s address'"
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l top -d 'How many programs are named in summaries and metrics; the rest is summed up' -r
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l watch -d 'Repeat so often: in place on a terminal, where ~ marks what changed, else as NDJSON' -r
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l textfile -d 'Write -o openmetrics to this file, atomically' -r -F
 complete -c kalive -n "__fish_kalive_using_subcommand inspect" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
-ndjson\t'One JSON event a line as it happens, the report last'"
+ndjson\t'One JSON event a line as it happens, the report last'
+openmetrics\t'Gauges, such as for the textfile collector of node_exporter (inspect only)'"
 complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
@@ -77,6 +99,9 @@ complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l progress -d 'W
 always\t'Always'
 never\t'Never'"
 complete -c kalive -n "__fish_kalive_using_subcommand inspect" -s s -l sockets -d 'List the sockets, one a row'
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l options -d 'Read each socket\'s own SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT and TCP_USER_TIMEOUT through a process that holds it (Linux 5.6, and the rights of ptrace); nothing is changed'
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l strict -d 'With --survives: exit status 2 if none is at risk but some are unknown'
+complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l all-netns -d 'Look into every network namespace that a process lives in or ip-netns(8) keeps'
 complete -c kalive -n "__fish_kalive_using_subcommand inspect" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -l idle -d 'TCP_KEEPIDLE: silence before the first keepalive probe' -r
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -l interval -d 'TCP_KEEPINTVL: time between unanswered probes' -r
@@ -103,7 +128,8 @@ complete -c kalive -n "__fish_kalive_using_subcommand probe" -l bind -d 'Connect
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -l interface -d 'Connect through this interface (SO_BINDTODEVICE)' -r
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
-ndjson\t'One JSON event a line as it happens, the report last'"
+ndjson\t'One JSON event a line as it happens, the report last'
+openmetrics\t'Gauges, such as for the textfile collector of node_exporter (inspect only)'"
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
@@ -127,7 +153,8 @@ complete -c kalive -n "__fish_kalive_using_subcommand lab" -l reboot-peer-after 
 complete -c kalive -n "__fish_kalive_using_subcommand lab" -l server -d 'Run this at the server, with sh -c, in place of the echo server on port 7117' -r
 complete -c kalive -n "__fish_kalive_using_subcommand lab" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
-ndjson\t'One JSON event a line as it happens, the report last'"
+ndjson\t'One JSON event a line as it happens, the report last'
+openmetrics\t'Gauges, such as for the textfile collector of node_exporter (inspect only)'"
 complete -c kalive -n "__fish_kalive_using_subcommand lab" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
@@ -138,7 +165,8 @@ complete -c kalive -n "__fish_kalive_using_subcommand lab" -l untracked-keepaliv
 complete -c kalive -n "__fish_kalive_using_subcommand lab" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kalive -n "__fish_kalive_using_subcommand completions" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
-ndjson\t'One JSON event a line as it happens, the report last'"
+ndjson\t'One JSON event a line as it happens, the report last'
+openmetrics\t'Gauges, such as for the textfile collector of node_exporter (inspect only)'"
 complete -c kalive -n "__fish_kalive_using_subcommand completions" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"
@@ -148,7 +176,8 @@ never\t'Never'"
 complete -c kalive -n "__fish_kalive_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kalive -n "__fish_kalive_using_subcommand man" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
-ndjson\t'One JSON event a line as it happens, the report last'"
+ndjson\t'One JSON event a line as it happens, the report last'
+openmetrics\t'Gauges, such as for the textfile collector of node_exporter (inspect only)'"
 complete -c kalive -n "__fish_kalive_using_subcommand man" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
 always\t'Always'
 never\t'Never'"

@@ -38,6 +38,7 @@ Register-ArgumentCompleter -Native -CommandName 'kalive' -ScriptBlock {
             break
         }
         'kalive;inspect' {
+            [CompletionResult]::new('--survives', '--survives', [CompletionResultType]::ParameterName, 'Would each established connection outlive a middlebox that forgets it after so much silence? Needs two keepalive probes within the time, late timers counted in. Exit status 1 if any is at risk')
             [CompletionResult]::new('--state', '--state', [CompletionResultType]::ParameterName, 'Only sockets in these states: established, listen, time-wait, ... or all [default: all, with -s established]')
             [CompletionResult]::new('--local', '--local', [CompletionResultType]::ParameterName, 'Only sockets with this local ADDRESS, ADDRESS/LENGTH, :PORT or ADDRESS:PORT; repeat for any of several')
             [CompletionResult]::new('--peer', '--peer', [CompletionResultType]::ParameterName, 'Only sockets with this peer; written like --local')
@@ -45,15 +46,23 @@ Register-ArgumentCompleter -Native -CommandName 'kalive' -ScriptBlock {
             [CompletionResult]::new('--process', '--process', [CompletionResultType]::ParameterName, 'Only sockets that a process of this name holds')
             [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'Only sockets of this user, by name or number')
             [CompletionResult]::new('--keepalive', '--keepalive', [CompletionResultType]::ParameterName, 'Only sockets whose keepalive timer runs, does not run, or is hidden')
+            [CompletionResult]::new('--netns', '--netns', [CompletionResultType]::ParameterName, 'Look into another network namespace: that of a process, a path, or a name that ip-netns(8) knows')
             [CompletionResult]::new('--source', '--source', [CompletionResultType]::ParameterName, 'Where the sockets come from: the kernel''s sock_diag, or /proc/net/tcp and tcp6')
             [CompletionResult]::new('--proc', '--proc', [CompletionResultType]::ParameterName, 'Read this copy of /proc instead of the live one; implies --source proc')
             [CompletionResult]::new('--columns', '--columns', [CompletionResultType]::ParameterName, 'Which columns -s shows, in which order; owners are looked up only if one needs them')
+            [CompletionResult]::new('--sort', '--sort', [CompletionResultType]::ParameterName, 'Sort the rows of -s; they then take memory, and come at the end')
+            [CompletionResult]::new('--top', '--top', [CompletionResultType]::ParameterName, 'How many programs are named in summaries and metrics; the rest is summed up')
+            [CompletionResult]::new('--watch', '--watch', [CompletionResultType]::ParameterName, 'Repeat so often: in place on a terminal, where ~ marks what changed, else as NDJSON')
+            [CompletionResult]::new('--textfile', '--textfile', [CompletionResultType]::ParameterName, 'Write -o openmetrics to this file, atomically')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour the result (also: the environment variable NO_COLOR)')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'When to tell on stderr how a long run goes')
             [CompletionResult]::new('-s', '-s', [CompletionResultType]::ParameterName, 'List the sockets, one a row')
             [CompletionResult]::new('--sockets', '--sockets', [CompletionResultType]::ParameterName, 'List the sockets, one a row')
+            [CompletionResult]::new('--options', '--options', [CompletionResultType]::ParameterName, 'Read each socket''s own SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT and TCP_USER_TIMEOUT through a process that holds it (Linux 5.6, and the rights of ptrace); nothing is changed')
+            [CompletionResult]::new('--strict', '--strict', [CompletionResultType]::ParameterName, 'With --survives: exit status 2 if none is at risk but some are unknown')
+            [CompletionResult]::new('--all-netns', '--all-netns', [CompletionResultType]::ParameterName, 'Look into every network namespace that a process lives in or ip-netns(8) keeps')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break

@@ -1,10 +1,5 @@
 //! `kalive inspect` in other network namespaces, those of a lab.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test may panic"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic")]
 
 mod common;
 #[path = "common/lab.rs"]

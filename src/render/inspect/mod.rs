@@ -169,8 +169,10 @@ impl Frame {
         let lines = text.lines().enumerate().map(|(index, line)| Line {
             text: line.to_owned(),
             identity: match index.checked_sub(listed) {
+                // Its widths may change.
+                None => None,
                 Some(row) if row < rows => self.identities.get(row).cloned(),
-                _ => Some(line.to_owned()),
+                Some(_) => Some(line.to_owned()),
             },
         });
         Ok(heading.chain(lines).collect())

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-use crate::report::inspect::{ByFamily, Counts, Report, rest};
+use crate::report::inspect::{ByFamily, Counts, Processes, Report, rest};
 
 /// The label of what no single name has.
 const OTHER: &str = "other";
@@ -132,7 +132,7 @@ fn named(report: &Report, top: usize) -> BTreeMap<String, Counts> {
     let sorted = report
         .processes
         .as_ref()
-        .map(|processes| processes.sorted())
+        .map(Processes::sorted)
         .unwrap_or_default();
     for process in sorted.iter().take(top) {
         let name = process.name.unwrap_or_default().to_owned();
