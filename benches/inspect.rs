@@ -129,7 +129,10 @@ fn wait(child: &Child) -> i64 {
     let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
     // 1 is an answer, such as that connections are at risk.
     let answered = libc::WIFEXITED(status) && libc::WEXITSTATUS(status) <= 1;
-    assert!(waited == pid && answered, "the measured command failed: {status}");
+    assert!(
+        waited == pid && answered,
+        "the measured command failed: {status}"
+    );
     usage.ru_maxrss
 }
 

@@ -1,10 +1,5 @@
 //! `kalive inspect -o openmetrics`: read by the reference parser, and never half written.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::print_stdout,
-    reason = "a test may panic"
-)]
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
 

@@ -470,7 +470,7 @@ fn a_race_of_closing_sockets_gives_no_wrong_row() {
                 let local: SocketAddr = row["local"].as_str().unwrap().parse().unwrap();
                 match row["keepalive"]["idle_s"].as_f64() {
                     Some(idle) if (idle - f64::from(encoded(local.port()))).abs() < 0.5 => {
-                        right += 1
+                        right += 1;
                     }
                     // Else it was caught between connecting and setting.
                     Some(idle) => assert!((idle - 7_200.0).abs() < 0.5, "{row}"),

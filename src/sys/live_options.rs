@@ -16,7 +16,8 @@ use crate::sys::holders::Holder;
 /// `PIDFD_THREAD`: one thread instead of a process. It equals `O_EXCL` (include/uapi/linux/pidfd.h).
 const PIDFD_THREAD: PidfdFlags = PidfdFlags::from_bits_retain(libc::O_EXCL.cast_unsigned());
 /// How many processes are kept open. Rows come in no order of processes, so each is needed again and again.
-const MOST_KEPT: usize = 256;
+/// Several readers share the limit of open files, of which 1024 is usual.
+const MOST_KEPT: usize = 128;
 
 /// Reads options through the processes that hold sockets, and remembers the processes.
 #[derive(Debug, Default)]
@@ -40,7 +41,13 @@ impl Reader {
                 continue;
             }
             tried = Some(holder.task);
-            match self.read_through(socket, holder) {
+            let mut read = self.read_through(socket, holder);
+            if read == Err(Unread::Failed(libc::EMFILE)) {
+                // The processes that are kept open take what the duplicate needs.
+                self.tasks.clear();
+                read = self.read_through(socket, holder);
+            }
+            match read {
                 Ok(options) => return Ok(options),
                 // Of several reasons, the one that can be helped counts.
                 Err(why) => refused = Some(refused.map_or(why, |first: Unread| first.min(why))),

@@ -1,6 +1,7 @@
 //! Carries an inspection out: reads tunables, sockets and their holders, and hands each on as it
 //! is read, so that memory does not grow with the number of sockets.
 
+mod batch;
 mod evidence;
 mod namespaces;
 mod owners;
@@ -19,6 +20,7 @@ use crate::domain::wheel::TickRate;
 use crate::error::Error;
 use crate::plan::inspect::Plan;
 use crate::sys::holders::Holder;
+use batch::Batch;
 use evidence::Evidence;
 use namespaces::{Found, Survey};
 use owners::Owners;
@@ -181,16 +183,33 @@ pub(crate) fn run(plan: &Plan, emit: Emit) -> Outcome<()> {
             Err(error) => return Err(error.into()),
         };
         emit(Event::Namespace(&namespace))?;
+        let mut batch = Batch::default();
+        let mut show = |batch: &mut Batch, emit: Emit, owners: &mut Owners| -> Outcome<()> {
+            evidence.read(batch);
+            for (socket, holders, options) in batch.rows() {
+                let row = owners.row(socket, &namespace, holders);
+                let row = evidence.judge(Row { options, ..row });
+                if plan.filter.passes_keepalive(row.enabled()) {
+                    emit(Event::Socket(row))?;
+                }
+            }
+            batch.clear();
+            Ok(())
+        };
+        let size = batch_size(plan);
         let used = source::read_sockets(plan, opened, emit, &mut |socket, emit| {
             if !plan.filter.passes(socket) || !owners.pass(socket) {
                 return Ok(());
             }
-            let row = evidence.add(owners.row(socket, &namespace));
-            if !plan.filter.passes_keepalive(row.enabled()) {
+            batch.add(socket, owners.take_current());
+            if batch.len() < size {
                 return Ok(());
             }
-            emit(Event::Socket(row))
+            show(&mut batch, emit, &mut owners)
         });
+        if used.is_ok() || several {
+            show(&mut batch, emit, &mut owners)?;
+        }
         match used {
             Ok(used) => emit(Event::Read(used))?,
             Err(Stop::Failed(error @ Error::System { .. })) if several => {
@@ -203,6 +222,12 @@ pub(crate) fn run(plan: &Plan, emit: Emit) -> Outcome<()> {
         emit(Event::Incomplete(gap))?;
     }
     emit(Event::Done)
+}
+
+/// How many sockets are looked at together. Reading options takes system calls that several threads make at
+/// once; all else is shown as it comes.
+fn batch_size(plan: &Plan) -> usize {
+    if plan.read.options { 1024 } else { 1 }
 }
 
 /// Reads a namespace's settings and opens the sources of its sockets, which stay its own.

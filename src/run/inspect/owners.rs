@@ -36,7 +36,8 @@ impl<'a> Owners<'a> {
         })
     }
 
-    /// Whether the socket's owner passes the filter. Looks the holders up for [`Self::row`].
+    /// Whether the socket's owner passes the filter. Looks the holders up for
+    /// [`Self::take_current`].
     pub(super) fn pass(&mut self, socket: &Socket) -> bool {
         self.current.clear();
         if let (Some(holders), Some(inode)) = (self.holders, socket.inode) {
@@ -53,16 +54,22 @@ impl<'a> Owners<'a> {
         wanted.is_none_or(|wanted| self.current.iter().any(|holder| is(holder, wanted)))
     }
 
+    /// The holders that [`Self::pass`] has found.
+    pub(super) fn take_current(&mut self) -> impl Iterator<Item = Holder> {
+        self.current.drain(..)
+    }
+
     pub(super) fn row<'b>(
         &'b mut self,
         socket: &'b Socket,
         namespace: &'b Arc<Namespace>,
+        holders: &'b [Holder],
     ) -> Row<'b> {
         let held = match (self.holders, socket.inode) {
             (None, _) => Held::NotAsked,
             (Some(_), None) => Held::NoDescriptor,
-            (Some(_), Some(_)) if self.current.is_empty() => Held::Unknown,
-            (Some(_), Some(_)) => Held::By(&self.current),
+            (Some(_), Some(_)) if holders.is_empty() => Held::Unknown,
+            (Some(_), Some(_)) => Held::By(holders),
         };
         let live = self.live;
         let user = socket.uid.filter(|_| live).and_then(|uid| {
