@@ -258,6 +258,11 @@ fn without_the_right_to_enter_it_is_listed_as_not_looked_into() {
             "{gap}"
         );
         assert_eq!(gap["pids"], value!([world.inside[0].id()]));
+        // Who may be at risk there is not known either.
+        let nobody = "inspect --survives 350s --all-netns --local 127.99.0.1";
+        assert_eq!(without_rights(nobody).unwrap().status.code(), Some(0));
+        let strict = without_rights(&format!("{nobody} --strict")).unwrap();
+        assert_eq!(strict.status.code(), Some(2));
         let line = format!("inspect --netns {}", world.inside[0].id());
         assert_eq!(without_rights(&line).unwrap().status.code(), Some(2));
     });

@@ -5,7 +5,7 @@ mod common;
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -63,7 +63,7 @@ fn off_a_terminal_each_round_is_events() {
     assert_eq!(child.wait().unwrap().code(), Some(143));
 }
 
-/// A terminal of 60 columns and 12 rows, and kalive on it.
+/// A terminal of 12 rows, 60 columns unless told otherwise, and kalive on it.
 struct Terminal {
     child: Child,
     screen: File,
@@ -71,9 +71,13 @@ struct Terminal {
 
 impl Terminal {
     fn start(line: &str) -> Self {
+        Self::of_width(60, line)
+    }
+
+    fn of_width(columns: u16, line: &str) -> Self {
         let size = Winsize {
             ws_row: 12,
-            ws_col: 60,
+            ws_col: columns,
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
@@ -254,4 +258,64 @@ fn rows_are_sorted() {
         .filter_map(|row| row["processes"][0]["name"].as_str())
         .collect();
     assert!(names.is_sorted(), "{names:?}");
+}
+
+/// Long addresses, every kind of state and verdict: no row is wider than 80 columns, and none is wrapped. A wide
+/// terminal shows all of it.
+#[test]
+fn the_default_columns_fit_80() {
+    let listeners = [listener(Ipv4Addr::LOCALHOST), listener(Ipv6Addr::LOCALHOST)];
+    let mut held = Vec::new();
+    for listener in &listeners {
+        let mut hidden = Connection::to(listener);
+        hidden.stuff();
+        let late = Connection::to(listener);
+        let keepalive = socket2::TcpKeepalive::new().with_time(Duration::from_secs(349));
+        SockRef::from(&late.client)
+            .set_tcp_keepalive(&keepalive)
+            .unwrap();
+        SockRef::from(&late.client)
+            .set_tcp_user_timeout(Some(Duration::from_millis(1_234_567)))
+            .unwrap();
+        let closing = Connection::to(listener);
+        closing.client.shutdown(std::net::Shutdown::Write).unwrap();
+        held.extend([hidden, late, closing]);
+    }
+    for line in [
+        "inspect -s",
+        "inspect -s --state all",
+        "inspect -s --options",
+        "inspect -s --options --state all",
+        "inspect -s --survives 350s",
+        "inspect -s --options --survives 350s --all-netns",
+        "inspect -s --options --survives 350s --state all --sort risk",
+        "inspect --options --survives 350s --all-netns",
+    ] {
+        let shown = |columns: u16| -> String {
+            let mut terminal = Terminal::of_width(columns, line);
+            let mut bytes = Vec::new();
+            let _ = terminal.screen.read_to_end(&mut bytes);
+            terminal.child.wait().unwrap();
+            without_colors(&String::from_utf8_lossy(&bytes))
+        };
+        let text = shown(80);
+        for row in text.lines() {
+            assert!(row.chars().count() <= 80, "{line}: {row}");
+        }
+        assert!(
+            !shown(200).contains('…'),
+            "{line}: a wide terminal has room"
+        );
+    }
+}
+
+fn without_colors(text: &str) -> String {
+    let mut plain = String::new();
+    for (index, part) in text.split("\x1b[").enumerate() {
+        plain.push_str(match part.split_once('m') {
+            Some((_, rest)) if index > 0 => rest,
+            _ => part,
+        });
+    }
+    plain.replace('\r', "")
 }
