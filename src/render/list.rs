@@ -193,6 +193,12 @@ fn write_row(
         push_spaces(line, GAP + if column.right { 0 } else { padding });
     }
     line.truncate(line.trim_end().len());
+    if layout.cut && line.width() > layout.width {
+        // A row after the look-ahead has a wider cell than all that were looked at.
+        let whole = std::mem::take(line);
+        push_head(line, &whole, layout.width.saturating_sub(1));
+        line.push('…');
+    }
     line.push('\n');
     out.write_all(line.as_bytes())
 }
@@ -201,15 +207,20 @@ fn push_spaces(line: &mut String, count: usize) {
     line.extend(std::iter::repeat_n(' ', count));
 }
 
+/// As much of the text as fits.
+fn push_head(line: &mut String, text: &str, width: usize) {
+    let mut used = 0;
+    line.extend(text.chars().take_while(|character| {
+        used += character.width().unwrap_or(0);
+        used <= width
+    }));
+}
+
 /// Cuts in the middle: the ends of an address tell more than its middle.
 fn push_cut(line: &mut String, cell: &str, width: usize) {
     let tail_width = width.saturating_sub(1) * 2 / 5;
     let head_width = width.saturating_sub(1 + tail_width);
-    let mut used = 0;
-    line.extend(cell.chars().take_while(|character| {
-        used += character.width().unwrap_or(0);
-        used <= head_width
-    }));
+    push_head(line, cell, head_width);
     line.push('…');
     let mut used = 0;
     let tail = cell.char_indices().rev().take_while(|(_, character)| {
@@ -281,6 +292,15 @@ sshd         7  [2001:db8…44321
 ßtrange  12345  10.0.0.1:1
 ";
         assert_eq!(printed(31, true, &ROWS), expected);
+    }
+
+    #[test]
+    fn a_late_wide_cell_does_not_wrap_on_a_terminal() {
+        let mut rows = vec![["a", "1", "b"]; LOOK_AHEAD];
+        rows.push(["a", "12345678901234567890", "c"]);
+        let text = printed(20, true, &rows);
+        assert_eq!(text.lines().last(), Some("a     1234567890123…"));
+        assert!(text.lines().all(|line| line.width() <= 20));
     }
 
     #[test]
