@@ -200,6 +200,10 @@ fn common_part(row: &Value) -> ((String, String), Value) {
         fields.remove("send_queue");
     }
     fields["timer"]["expires_s"].take();
+    // A process that another test starts at this moment holds everything for an instant.
+    if let Some(processes) = fields["processes"].as_array_mut() {
+        processes.retain(|holder| holder["pid"] == std::process::id());
+    }
     (
         (fields["local"].to_string(), fields["peer"].to_string()),
         row,
