@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) source: Source,
     /// The columns of the list.
     pub(crate) columns: Vec<Column>,
+    /// Whether they were asked for by name.
+    pub(crate) columns_chosen: bool,
     pub(crate) read: Reading,
     /// The silence that established connections are judged by.
     pub(crate) survives: Option<Duration>,
@@ -210,6 +212,7 @@ pub(crate) fn plan(args: &InspectArgs, output: OutputChoice) -> Result<Plan> {
         filter,
         source,
         columns,
+        columns_chosen: !args.columns.is_empty(),
         survives: args.judge.survives,
         strict: args.judge.strict,
         namespaces,

@@ -23,6 +23,8 @@ pub(crate) struct ListColumn {
     pub(crate) right: bool,
     /// Whether its cells may be cut on a terminal.
     pub(crate) elastic: bool,
+    /// Whether it may be left out on a terminal that is too narrow: the one with the least number first.
+    pub(crate) spare: Option<u8>,
 }
 
 /// One row's cells, one after the other in a single string.
@@ -53,7 +55,8 @@ pub(crate) struct List {
     layout: Layout,
     /// Rows that wait for the widths.
     waiting: Vec<Cells>,
-    widths: Option<Vec<usize>>,
+    /// Of each column; `None` for one that is left out.
+    widths: Option<Vec<Option<usize>>>,
     cells: Cells,
     line: String,
 }
@@ -138,8 +141,19 @@ impl List {
         Ok(())
     }
 
-    /// The widest cell of each column, made narrower on a terminal that is too narrow for them all.
-    fn fitting_widths(&self) -> Vec<usize> {
+    /// The headings of the columns that were left out, once the widths are known.
+    pub(crate) fn left_out(&self) -> Vec<&'static str> {
+        let widths = self.widths.iter().flatten();
+        let columns = self.columns.iter().zip(widths);
+        columns
+            .filter(|(_, width)| width.is_none())
+            .map(|(column, _)| column.title)
+            .collect()
+    }
+
+    /// The widest cell of each column. On a terminal that is too narrow for them all, spare columns are left
+    /// out, and then cells are cut.
+    fn fitting_widths(&self) -> Vec<Option<usize>> {
         let mut widths: Vec<usize> = self
             .columns
             .iter()
@@ -150,15 +164,21 @@ impl List {
                 *width = (*width).max(cell.width());
             }
         }
-        let gaps = GAP * self.columns.len().saturating_sub(1);
-        while self.layout.cut && widths.iter().sum::<usize>() + gaps > self.layout.width {
-            let widest = widths
-                .iter_mut()
-                .zip(&self.columns)
-                .filter(|(width, column)| column.elastic && **width > NARROWEST)
-                .max_by_key(|(width, _)| **width);
-            match widest {
-                Some((width, _)) => *width -= 1,
+        let mut widths: Vec<Option<usize>> = widths.into_iter().map(Some).collect();
+        while self.layout.cut && total(&widths) > self.layout.width {
+            let columns = widths.iter_mut().zip(&self.columns);
+            let spare = columns.filter(|(width, column)| width.is_some() && column.spare.is_some());
+            match spare.min_by_key(|(_, column)| column.spare) {
+                Some((width, _)) => *width = None,
+                None => break,
+            }
+        }
+        while self.layout.cut && total(&widths) > self.layout.width {
+            let columns = widths.iter_mut().zip(&self.columns);
+            let elastic =
+                columns.filter(|(width, column)| column.elastic && **width > Some(NARROWEST));
+            match elastic.max_by_key(|(width, _)| **width) {
+                Some((width, _)) => *width = width.map(|width| width - 1),
                 None => break,
             }
         }
@@ -166,16 +186,23 @@ impl List {
     }
 }
 
+/// The width of a row.
+fn total(widths: &[Option<usize>]) -> usize {
+    let shown = widths.iter().flatten();
+    shown.clone().sum::<usize>() + GAP * shown.count().saturating_sub(1)
+}
+
 fn write_row(
     out: &mut dyn Write,
     line: &mut String,
     columns: &[ListColumn],
-    widths: &[usize],
+    widths: &[Option<usize>],
     layout: Layout,
     cells: &Cells,
 ) -> io::Result<()> {
     line.clear();
     for ((column, &width), cell) in columns.iter().zip(widths).zip(cells.iter()) {
+        let Some(width) = width else { continue };
         let needed = if cell.is_ascii() {
             cell.len()
         } else {
@@ -240,16 +267,19 @@ mod tests {
             title: "NAME",
             right: false,
             elastic: true,
+            spare: None,
         },
         ListColumn {
             title: "SIZE",
             right: true,
             elastic: false,
+            spare: None,
         },
         ListColumn {
             title: "PEER",
             right: false,
             elastic: true,
+            spare: None,
         },
     ];
 
@@ -301,6 +331,31 @@ sshd         7  [2001:db8…44321
         let text = printed(20, true, &rows);
         assert_eq!(text.lines().last(), Some("a     1234567890123…"));
         assert!(text.lines().all(|line| line.width() <= 20));
+    }
+
+    #[test]
+    fn a_narrow_terminal_leaves_spare_columns_out_first() {
+        let mut columns = COLUMNS;
+        columns[1].spare = Some(1);
+        let layout = Layout {
+            width: 46,
+            cut: true,
+            colored: false,
+        };
+        let mut list = List::new(columns.to_vec(), layout);
+        let mut out = Vec::new();
+        for row in ROWS {
+            list.row(&mut out, |index, text| text.push_str(row[index]))
+                .unwrap();
+        }
+        list.finish(&mut out).unwrap();
+        let expected = "\
+NAME     PEER
+sshd     [2001:db8:1:2:3:4:5:6]:44321
+ßtrange  10.0.0.1:1
+";
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+        assert_eq!(list.left_out(), ["SIZE"]);
     }
 
     #[test]

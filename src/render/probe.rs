@@ -1,6 +1,7 @@
 //! The formats of `kalive probe`. For people each event is a line as it happens, and a table sums up.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -235,9 +236,10 @@ fn connected(report: &Report, target: &TargetReport) -> String {
         full(options.idle_s),
         full(options.interval_s),
         options.count,
-        options
-            .user_timeout_s
-            .map_or_else(|| String::from("off"), |timeout| full(timeout).to_string()),
+        match options.user_timeout_s {
+            Duration::ZERO => String::from("off"),
+            timeout => full(timeout).to_string(),
+        },
         full(predicted.nominal),
         full(predicted.latest),
         predicted.rule.name(),
@@ -259,7 +261,7 @@ fn round_line(round: &RoundReport) -> String {
     format!("{:>10}  {name} {answer}", full(round.at_s).to_string())
 }
 
-fn milliseconds(time: std::time::Duration) -> String {
+fn milliseconds(time: Duration) -> String {
     format!("{:.1}ms", time.as_secs_f64() * 1_000.0)
 }
 

@@ -74,9 +74,9 @@ pub(crate) struct OptionsReport {
     #[serde(serialize_with = "seconds::serialize")]
     pub(crate) interval_s: Duration,
     pub(crate) count: u8,
-    /// Null when off.
-    #[serde(serialize_with = "seconds::optional::serialize")]
-    pub(crate) user_timeout_s: Option<Duration>,
+    /// 0 when off, as in the kernel.
+    #[serde(serialize_with = "seconds::serialize")]
+    pub(crate) user_timeout_s: Duration,
     pub(crate) origin: OriginReport,
 }
 
@@ -144,13 +144,16 @@ impl OptionsReport {
             idle_s: options.idle,
             interval_s: options.interval,
             count: options.count,
-            user_timeout_s: options.user_timeout,
+            user_timeout_s: options.user_timeout.unwrap_or_default(),
             origin: OriginReport {
                 idle: origin(plan.options.idle.is_some()),
                 interval: origin(plan.options.interval.is_some()),
                 count: origin(plan.options.count.is_some()),
-                // No sysctl stands behind it: off is the socket's own value too.
-                user_timeout: Origin::Socket,
+                // No sysctl stands behind it.
+                user_timeout: match options.user_timeout {
+                    Some(_) => Origin::Socket,
+                    None => Origin::Default,
+                },
             },
         }
     }

@@ -42,6 +42,17 @@ pub(super) fn heading(column: Column) -> ListColumn {
         title,
         right,
         elastic,
+        spare: None,
+    }
+}
+
+/// Which columns that were not asked for by name are left out first where a terminal is too narrow.
+pub(super) fn spare(column: Column) -> Option<u8> {
+    match column {
+        Column::User => Some(0),
+        Column::Timer => Some(1),
+        Column::Margin => Some(2),
+        _ => None,
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::Layout;
 use super::json::{self, Streamed};
-use super::list::List;
+use super::list::{List, ListColumn};
 use crate::cli::inspect::Column;
 use crate::plan::inspect::{Format as Wanted, Plan};
 use crate::report::inspect::{Report, SocketReport};
@@ -104,7 +104,7 @@ impl Renderer {
                 if !layout.cut {
                     return Ok(());
                 }
-                writeln!(out, "{}", counted(report.count))?;
+                writeln!(out, "{}{}", counted(report.count), left_out(list))?;
                 summary::survival_below_a_list(out, report, self.top, *layout)
             }
             Format::Document(Some(streamed)) => streamed.finish(out, report),
@@ -115,7 +115,10 @@ impl Renderer {
 }
 
 fn list(plan: &Plan, layout: Layout) -> List {
-    let headings = plan.columns.iter().map(|&column| cells::heading(column));
+    let headings = plan.columns.iter().map(|&column| ListColumn {
+        spare: cells::spare(column).filter(|_| !plan.columns_chosen),
+        ..cells::heading(column)
+    });
     List::new(headings.collect(), layout)
 }
 
@@ -221,6 +224,14 @@ pub(crate) fn warning(incomplete: &Incomplete) -> String {
         text.push(')');
     }
     text
+}
+
+/// What a narrow terminal does not show, and how to see it.
+fn left_out(list: &List) -> String {
+    match &list.left_out()[..] {
+        [] => String::new(),
+        titles => format!("; too narrow for {}: see --columns", titles.join(", ")),
+    }
 }
 
 fn counted(sockets: u64) -> String {
