@@ -338,7 +338,7 @@ sshd         7  [2001:db8…44321
         let mut columns = COLUMNS;
         columns[1].spare = Some(1);
         let layout = Layout {
-            width: 46,
+            width: 40,
             cut: true,
             colored: false,
         };

@@ -39,6 +39,7 @@ fn summary() -> Plan {
         },
         source: Source::Auto,
         columns: DEFAULT.to_vec(),
+        columns_chosen: false,
         read: Reading {
             owners: false,
             info: false,
