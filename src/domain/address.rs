@@ -39,7 +39,7 @@ impl AddressPattern {
 }
 
 impl Network {
-    fn contains(&self, address: IpAddr) -> bool {
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address) {
             (IpAddr::V4(network), IpAddr::V4(address)) => self.covers_v4(network, address),
             (IpAddr::V6(network), IpAddr::V6(address)) => {
@@ -93,6 +93,14 @@ impl FromStr for AddressPattern {
             ),
         };
         Ok(Self { network, port })
+    }
+}
+
+impl FromStr for Network {
+    type Err = InvalidPattern;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPattern> {
+        parse_network(text)
     }
 }
 

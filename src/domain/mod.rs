@@ -3,12 +3,14 @@
 
 pub mod address;
 pub(crate) mod container;
+pub(crate) mod hold;
 pub(crate) mod lab;
 pub mod live_options;
 pub mod moment;
 pub mod options;
 pub mod prediction;
 pub mod seconds;
+pub(crate) mod serve;
 pub mod socket;
 pub mod state;
 pub mod survival;
