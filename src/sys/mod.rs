@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub(crate) mod error_queue;
 pub(crate) mod guard;
 pub(crate) mod holders;
+pub(crate) mod limits;
 pub(crate) mod live_options;
 pub(crate) mod netlink;
 pub(crate) mod netns;

@@ -29,6 +29,10 @@ pub(crate) enum Interest {
 }
 
 /// A descriptor that is ready.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "epoll tells each of them by itself"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ready {
     /// What it was added with.
@@ -47,20 +51,31 @@ pub(crate) struct Reactor {
     epoll: Epoll,
     timer: TimerFd,
     armed: Option<Moment>,
-    interrupts: Interrupts,
+    interrupts: Option<Interrupts>,
     events: Vec<EpollEvent>,
 }
 
 impl Reactor {
     pub(crate) fn new(interrupts: Interrupts) -> Result<Self> {
+        Self::with(Some(interrupts))
+    }
+
+    /// One that leaves the signals to another thread.
+    pub(crate) fn without_signals() -> Result<Self> {
+        Self::with(None)
+    }
+
+    fn with(interrupts: Option<Interrupts>) -> Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).during(|| "epoll_create1")?;
         let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).during(|| "timerfd_create")?;
         let readable = |token| EpollEvent::new(EpollFlags::EPOLLIN, token);
         epoll.add(&timer, readable(TIMER)).during(|| "epoll_ctl")?;
-        epoll
-            .add(&interrupts, readable(SIGNALS))
-            .during(|| "epoll_ctl")?;
+        if let Some(interrupts) = &interrupts {
+            epoll
+                .add(interrupts, readable(SIGNALS))
+                .during(|| "epoll_ctl")?;
+        }
         Ok(Self {
             epoll,
             timer,
@@ -108,7 +123,9 @@ impl Reactor {
         for event in self.events.iter().take(count) {
             match event.data() {
                 TIMER => self.armed = None,
-                SIGNALS => interrupt = self.interrupts.pending(),
+                SIGNALS => {
+                    interrupt = self.interrupts.as_mut().and_then(Interrupts::pending);
+                }
                 token => ready.push(told(token, event.events())),
             }
         }
