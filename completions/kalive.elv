@@ -28,7 +28,9 @@ set edit:completion:arg-completer[kalive] = {|@words|
             cand --version 'Print version'
             cand inspect 'Show this machine''s keepalive settings and which TCP connections they protect'
             cand probe 'Connect, and see how soon this host notices a dead peer, and with which error'
+            cand hold 'Measure after how much silence a path forgets a connection, and which keepalive settings prevent that'
             cand lab 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known'
+            cand serve 'Be the far end of kalive hold: hold sessions, echo, speak when told to'
             cand completions 'Print the completion script of a shell'
             cand man 'Print a manual page'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -91,6 +93,29 @@ set edit:completion:arg-completer[kalive] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'kalive;hold'= {
+            cand --max 'The longest silence to try'
+            cand --min 'The shortest silence to try'
+            cand --resolution 'How exactly the limit is to be found'
+            cand --direction 'Who speaks after the silence; inbound needs kalive serve at the far end'
+            cand --verify 'Also hold connections with these values of TCP_KEEPIDLE: do keepalives really keep this path open?'
+            cand --at-least 'Exit with 1 if the path forgets earlier'
+            cand --sessions 'At most so many connections, for each direction'
+            cand --connect-rate 'Open at most so many connections a second'
+            cand --bind 'Connect from this address'
+            cand --interface 'Connect through this interface'
+            cand --record 'Write every event to this file as it happens (NDJSON)'
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to colour the result (also: the environment variable NO_COLOR)'
+            cand --progress 'When to tell on stderr how a long run goes'
+            cand -4 'Use IPv4 only'
+            cand --ipv4 'Use IPv4 only'
+            cand -6 'Use IPv6 only'
+            cand --ipv6 'Use IPv6 only'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'kalive;lab'= {
             cand --nat-timeout 'After how much silence the router forgets a connection, in whole seconds'
             cand --on-expiry 'What the router does with packets of a connection that it has forgotten'
@@ -98,12 +123,25 @@ set edit:completion:arg-completer[kalive] = {|@words|
             cand --cut-after 'After this time drop everything silently, both ways'
             cand --unreachable-after 'After this time answer the client''s packets with ICMP host unreachable'
             cand --reboot-peer-after 'After this time reboot the server: it forgets its connections and says nothing'
-            cand --server 'Run this at the server, with sh -c, in place of the echo server on port 7117'
+            cand --server 'Run this at the server, with sh -c, in place of kalive serve on port 7117'
             cand -o 'How to print the result'
             cand --output 'How to print the result'
             cand --color 'When to colour the result (also: the environment variable NO_COLOR)'
             cand --progress 'When to tell on stderr how a long run goes'
             cand --untracked-keepalives 'Pass TCP segments that are nothing but an ACK without looking: keepalives get through but do not refresh the router''s memory. The router is then a firewall without address translation'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'kalive;serve'= {
+            cand --listen 'Where to listen; [::] takes IPv4 too'
+            cand --allow 'Only from these networks; repeat for several [default: from everywhere]'
+            cand --max-sessions 'How many sessions at once'
+            cand --max-sessions-per-client 'How many of them from one address'
+            cand --max-session-age 'How long a session may last'
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to colour the result (also: the environment variable NO_COLOR)'
+            cand --progress 'When to tell on stderr how a long run goes'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
@@ -126,7 +164,9 @@ set edit:completion:arg-completer[kalive] = {|@words|
         &'kalive;help'= {
             cand inspect 'Show this machine''s keepalive settings and which TCP connections they protect'
             cand probe 'Connect, and see how soon this host notices a dead peer, and with which error'
+            cand hold 'Measure after how much silence a path forgets a connection, and which keepalive settings prevent that'
             cand lab 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known'
+            cand serve 'Be the far end of kalive hold: hold sessions, echo, speak when told to'
             cand completions 'Print the completion script of a shell'
             cand man 'Print a manual page'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -135,7 +175,11 @@ set edit:completion:arg-completer[kalive] = {|@words|
         }
         &'kalive;help;probe'= {
         }
+        &'kalive;help;hold'= {
+        }
         &'kalive;help;lab'= {
+        }
+        &'kalive;help;serve'= {
         }
         &'kalive;help;completions'= {
         }

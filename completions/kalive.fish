@@ -38,7 +38,9 @@ complete -c kalive -n "__fish_kalive_needs_command" -s h -l help -d 'Print help 
 complete -c kalive -n "__fish_kalive_needs_command" -s V -l version -d 'Print version'
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "inspect" -d 'Show this machine\'s keepalive settings and which TCP connections they protect'
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "probe" -d 'Connect, and see how soon this host notices a dead peer, and with which error'
+complete -c kalive -n "__fish_kalive_needs_command" -f -a "hold" -d 'Measure after how much silence a path forgets a connection, and which keepalive settings prevent that'
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "lab" -d 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known'
+complete -c kalive -n "__fish_kalive_needs_command" -f -a "serve" -d 'Be the far end of kalive hold: hold sessions, echo, speak when told to'
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "completions" -d 'Print the completion script of a shell'
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "man" -d 'Print a manual page'
 complete -c kalive -n "__fish_kalive_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -142,6 +144,33 @@ complete -c kalive -n "__fish_kalive_using_subcommand probe" -l icmp-errors -d '
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -s 4 -l ipv4 -d 'Use IPv4 only'
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -s 6 -l ipv6 -d 'Use IPv6 only'
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -l max -d 'The longest silence to try' -r
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -l min -d 'The shortest silence to try' -r
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -l resolution -d 'How exactly the limit is to be found' -r
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -l direction -d 'Who speaks after the silence; inbound needs kalive serve at the far end' -r -f -a "auto\t'Both if the far end is kalive serve, else this side'
+outbound\t'This side'
+inbound\t'The far end'
+both\t'Both'"
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -l verify -d 'Also hold connections with these values of TCP_KEEPIDLE: do keepalives really keep this path open?' -r
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -l at-least -d 'Exit with 1 if the path forgets earlier' -r
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -l sessions -d 'At most so many connections, for each direction' -r
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -l connect-rate -d 'Open at most so many connections a second' -r
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -l bind -d 'Connect from this address' -r
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -l interface -d 'Connect through this interface' -r
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -l record -d 'Write every event to this file as it happens (NDJSON)' -r -F
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
+json\t'One JSON document at the end'
+ndjson\t'One JSON event a line as it happens, the report last'
+openmetrics\t'Gauges, such as for the textfile collector of node_exporter (inspect only)'"
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -l progress -d 'When to tell on stderr how a long run goes' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -s 4 -l ipv4 -d 'Use IPv4 only'
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -s 6 -l ipv6 -d 'Use IPv6 only'
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kalive -n "__fish_kalive_using_subcommand lab" -l nat-timeout -d 'After how much silence the router forgets a connection, in whole seconds' -r
 complete -c kalive -n "__fish_kalive_using_subcommand lab" -l on-expiry -d 'What the router does with packets of a connection that it has forgotten' -r -f -a "drop\t'Drop them silently'
 reset\t'Answer with a RST'
@@ -150,7 +179,7 @@ complete -c kalive -n "__fish_kalive_using_subcommand lab" -l loss -d 'Lose this
 complete -c kalive -n "__fish_kalive_using_subcommand lab" -l cut-after -d 'After this time drop everything silently, both ways' -r
 complete -c kalive -n "__fish_kalive_using_subcommand lab" -l unreachable-after -d 'After this time answer the client\'s packets with ICMP host unreachable' -r
 complete -c kalive -n "__fish_kalive_using_subcommand lab" -l reboot-peer-after -d 'After this time reboot the server: it forgets its connections and says nothing' -r
-complete -c kalive -n "__fish_kalive_using_subcommand lab" -l server -d 'Run this at the server, with sh -c, in place of the echo server on port 7117' -r
+complete -c kalive -n "__fish_kalive_using_subcommand lab" -l server -d 'Run this at the server, with sh -c, in place of kalive serve on port 7117' -r
 complete -c kalive -n "__fish_kalive_using_subcommand lab" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
 ndjson\t'One JSON event a line as it happens, the report last'
@@ -163,6 +192,22 @@ always\t'Always'
 never\t'Never'"
 complete -c kalive -n "__fish_kalive_using_subcommand lab" -l untracked-keepalives -d 'Pass TCP segments that are nothing but an ACK without looking: keepalives get through but do not refresh the router\'s memory. The router is then a firewall without address translation'
 complete -c kalive -n "__fish_kalive_using_subcommand lab" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c kalive -n "__fish_kalive_using_subcommand serve" -l listen -d 'Where to listen; [::] takes IPv4 too' -r
+complete -c kalive -n "__fish_kalive_using_subcommand serve" -l allow -d 'Only from these networks; repeat for several [default: from everywhere]' -r
+complete -c kalive -n "__fish_kalive_using_subcommand serve" -l max-sessions -d 'How many sessions at once' -r
+complete -c kalive -n "__fish_kalive_using_subcommand serve" -l max-sessions-per-client -d 'How many of them from one address' -r
+complete -c kalive -n "__fish_kalive_using_subcommand serve" -l max-session-age -d 'How long a session may last' -r
+complete -c kalive -n "__fish_kalive_using_subcommand serve" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
+json\t'One JSON document at the end'
+ndjson\t'One JSON event a line as it happens, the report last'
+openmetrics\t'Gauges, such as for the textfile collector of node_exporter (inspect only)'"
+complete -c kalive -n "__fish_kalive_using_subcommand serve" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c kalive -n "__fish_kalive_using_subcommand serve" -l progress -d 'When to tell on stderr how a long run goes' -r -f -a "auto\t'On a terminal'
+always\t'Always'
+never\t'Never'"
+complete -c kalive -n "__fish_kalive_using_subcommand serve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c kalive -n "__fish_kalive_using_subcommand completions" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
 ndjson\t'One JSON event a line as it happens, the report last'
@@ -185,9 +230,11 @@ complete -c kalive -n "__fish_kalive_using_subcommand man" -l progress -d 'When 
 always\t'Always'
 never\t'Never'"
 complete -c kalive -n "__fish_kalive_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe lab completions man help" -f -a "inspect" -d 'Show this machine\'s keepalive settings and which TCP connections they protect'
-complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe lab completions man help" -f -a "probe" -d 'Connect, and see how soon this host notices a dead peer, and with which error'
-complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe lab completions man help" -f -a "lab" -d 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known'
-complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe lab completions man help" -f -a "completions" -d 'Print the completion script of a shell'
-complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe lab completions man help" -f -a "man" -d 'Print a manual page'
-complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe lab completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe hold lab serve completions man help" -f -a "inspect" -d 'Show this machine\'s keepalive settings and which TCP connections they protect'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe hold lab serve completions man help" -f -a "probe" -d 'Connect, and see how soon this host notices a dead peer, and with which error'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe hold lab serve completions man help" -f -a "hold" -d 'Measure after how much silence a path forgets a connection, and which keepalive settings prevent that'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe hold lab serve completions man help" -f -a "lab" -d 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe hold lab serve completions man help" -f -a "serve" -d 'Be the far end of kalive hold: hold sessions, echo, speak when told to'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe hold lab serve completions man help" -f -a "completions" -d 'Print the completion script of a shell'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe hold lab serve completions man help" -f -a "man" -d 'Print a manual page'
+complete -c kalive -n "__fish_kalive_using_subcommand help; and not __fish_seen_subcommand_from inspect probe hold lab serve completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

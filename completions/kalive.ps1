@@ -31,7 +31,9 @@ Register-ArgumentCompleter -Native -CommandName 'kalive' -ScriptBlock {
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show this machine''s keepalive settings and which TCP connections they protect')
             [CompletionResult]::new('probe', 'probe', [CompletionResultType]::ParameterValue, 'Connect, and see how soon this host notices a dead peer, and with which error')
+            [CompletionResult]::new('hold', 'hold', [CompletionResultType]::ParameterValue, 'Measure after how much silence a path forgets a connection, and which keepalive settings prevent that')
             [CompletionResult]::new('lab', 'lab', [CompletionResultType]::ParameterValue, 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known')
+            [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Be the far end of kalive hold: hold sessions, echo, speak when told to')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a manual page')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -97,6 +99,30 @@ Register-ArgumentCompleter -Native -CommandName 'kalive' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'kalive;hold' {
+            [CompletionResult]::new('--max', '--max', [CompletionResultType]::ParameterName, 'The longest silence to try')
+            [CompletionResult]::new('--min', '--min', [CompletionResultType]::ParameterName, 'The shortest silence to try')
+            [CompletionResult]::new('--resolution', '--resolution', [CompletionResultType]::ParameterName, 'How exactly the limit is to be found')
+            [CompletionResult]::new('--direction', '--direction', [CompletionResultType]::ParameterName, 'Who speaks after the silence; inbound needs kalive serve at the far end')
+            [CompletionResult]::new('--verify', '--verify', [CompletionResultType]::ParameterName, 'Also hold connections with these values of TCP_KEEPIDLE: do keepalives really keep this path open?')
+            [CompletionResult]::new('--at-least', '--at-least', [CompletionResultType]::ParameterName, 'Exit with 1 if the path forgets earlier')
+            [CompletionResult]::new('--sessions', '--sessions', [CompletionResultType]::ParameterName, 'At most so many connections, for each direction')
+            [CompletionResult]::new('--connect-rate', '--connect-rate', [CompletionResultType]::ParameterName, 'Open at most so many connections a second')
+            [CompletionResult]::new('--bind', '--bind', [CompletionResultType]::ParameterName, 'Connect from this address')
+            [CompletionResult]::new('--interface', '--interface', [CompletionResultType]::ParameterName, 'Connect through this interface')
+            [CompletionResult]::new('--record', '--record', [CompletionResultType]::ParameterName, 'Write every event to this file as it happens (NDJSON)')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour the result (also: the environment variable NO_COLOR)')
+            [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'When to tell on stderr how a long run goes')
+            [CompletionResult]::new('-4', '-4', [CompletionResultType]::ParameterName, 'Use IPv4 only')
+            [CompletionResult]::new('--ipv4', '--ipv4', [CompletionResultType]::ParameterName, 'Use IPv4 only')
+            [CompletionResult]::new('-6', '-6', [CompletionResultType]::ParameterName, 'Use IPv6 only')
+            [CompletionResult]::new('--ipv6', '--ipv6', [CompletionResultType]::ParameterName, 'Use IPv6 only')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'kalive;lab' {
             [CompletionResult]::new('--nat-timeout', '--nat-timeout', [CompletionResultType]::ParameterName, 'After how much silence the router forgets a connection, in whole seconds')
             [CompletionResult]::new('--on-expiry', '--on-expiry', [CompletionResultType]::ParameterName, 'What the router does with packets of a connection that it has forgotten')
@@ -104,12 +130,26 @@ Register-ArgumentCompleter -Native -CommandName 'kalive' -ScriptBlock {
             [CompletionResult]::new('--cut-after', '--cut-after', [CompletionResultType]::ParameterName, 'After this time drop everything silently, both ways')
             [CompletionResult]::new('--unreachable-after', '--unreachable-after', [CompletionResultType]::ParameterName, 'After this time answer the client''s packets with ICMP host unreachable')
             [CompletionResult]::new('--reboot-peer-after', '--reboot-peer-after', [CompletionResultType]::ParameterName, 'After this time reboot the server: it forgets its connections and says nothing')
-            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Run this at the server, with sh -c, in place of the echo server on port 7117')
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'Run this at the server, with sh -c, in place of kalive serve on port 7117')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour the result (also: the environment variable NO_COLOR)')
             [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'When to tell on stderr how a long run goes')
             [CompletionResult]::new('--untracked-keepalives', '--untracked-keepalives', [CompletionResultType]::ParameterName, 'Pass TCP segments that are nothing but an ACK without looking: keepalives get through but do not refresh the router''s memory. The router is then a firewall without address translation')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'kalive;serve' {
+            [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Where to listen; [::] takes IPv4 too')
+            [CompletionResult]::new('--allow', '--allow', [CompletionResultType]::ParameterName, 'Only from these networks; repeat for several [default: from everywhere]')
+            [CompletionResult]::new('--max-sessions', '--max-sessions', [CompletionResultType]::ParameterName, 'How many sessions at once')
+            [CompletionResult]::new('--max-sessions-per-client', '--max-sessions-per-client', [CompletionResultType]::ParameterName, 'How many of them from one address')
+            [CompletionResult]::new('--max-session-age', '--max-session-age', [CompletionResultType]::ParameterName, 'How long a session may last')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to colour the result (also: the environment variable NO_COLOR)')
+            [CompletionResult]::new('--progress', '--progress', [CompletionResultType]::ParameterName, 'When to tell on stderr how a long run goes')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
@@ -135,7 +175,9 @@ Register-ArgumentCompleter -Native -CommandName 'kalive' -ScriptBlock {
         'kalive;help' {
             [CompletionResult]::new('inspect', 'inspect', [CompletionResultType]::ParameterValue, 'Show this machine''s keepalive settings and which TCP connections they protect')
             [CompletionResult]::new('probe', 'probe', [CompletionResultType]::ParameterValue, 'Connect, and see how soon this host notices a dead peer, and with which error')
+            [CompletionResult]::new('hold', 'hold', [CompletionResultType]::ParameterValue, 'Measure after how much silence a path forgets a connection, and which keepalive settings prevent that')
             [CompletionResult]::new('lab', 'lab', [CompletionResultType]::ParameterValue, 'Run a program, or a demonstration, on a private network with a NAT whose behaviour is known')
+            [CompletionResult]::new('serve', 'serve', [CompletionResultType]::ParameterValue, 'Be the far end of kalive hold: hold sessions, echo, speak when told to')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print the completion script of a shell')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print a manual page')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
@@ -147,7 +189,13 @@ Register-ArgumentCompleter -Native -CommandName 'kalive' -ScriptBlock {
         'kalive;help;probe' {
             break
         }
+        'kalive;help;hold' {
+            break
+        }
         'kalive;help;lab' {
+            break
+        }
+        'kalive;help;serve' {
             break
         }
         'kalive;help;completions' {

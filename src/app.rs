@@ -1,6 +1,7 @@
 //! Runs a command line: each subcommand's way from arguments over plan, run and report to bytes. The
 //! one place that knows all of them.
 
+mod hold;
 mod inspect;
 mod probe;
 
@@ -26,6 +27,8 @@ pub struct Surroundings {
     pub stdout_is_terminal: bool,
     /// Its width in columns, or what the user asked for; `None` if neither is known.
     pub columns: Option<usize>,
+    /// Whether stderr is a terminal, on which a long run may tell how it goes.
+    pub stderr_is_terminal: bool,
     /// Its size at this moment, columns and rows; `None` if it is no terminal.
     pub size: fn() -> Option<(usize, usize)>,
     /// Whether the user wants no colours anywhere (`NO_COLOR`).
@@ -67,7 +70,9 @@ pub fn run(
     let exit = match &cli.command {
         Command::Inspect(args) => inspect::inspect(args, cli.global, surroundings, out, err)?,
         Command::Probe(args) => probe::probe(args, without_metrics(cli)?, surroundings, out)?,
+        Command::Hold(args) => hold::hold(args, without_metrics(cli)?, surroundings, out, err)?,
         Command::Lab(args) => lab(args, without_metrics(cli)?, surroundings, out, err)?,
+        Command::Serve(args) => hold::serve(args, without_metrics(cli)?, out)?,
         Command::Completions { shell } => {
             generate::completions(*shell, out).map_err(Error::Output)?;
             Exit::Holds

@@ -41,6 +41,7 @@ fn surroundings() -> Surroundings {
     let stdout = io::stdout();
     Surroundings {
         stdout_is_terminal: stdout.is_terminal(),
+        stderr_is_terminal: io::stderr().is_terminal(),
         columns: columns(),
         size,
         no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),

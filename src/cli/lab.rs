@@ -58,7 +58,7 @@ pub struct LabArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Events")]
     pub reboot_peer_after: Option<Duration>,
 
-    /// Run this at the server, with sh -c, in place of the echo server on port 7117
+    /// Run this at the server, with sh -c, in place of kalive serve on port 7117
     #[arg(long, value_name = "COMMAND", requires = "command")]
     pub server: Option<String>,
 

@@ -1,9 +1,11 @@
 //! The command line: clap types and value parsers, nothing else. No later module sees what clap made of it
 //! but these plain structures.
 
+pub mod hold;
 pub mod inspect;
 pub mod lab;
 pub mod probe;
+pub mod serve;
 pub mod target;
 pub mod values;
 
@@ -84,8 +86,12 @@ pub enum Command {
     Inspect(inspect::InspectArgs),
     /// Connect, and see how soon this host notices a dead peer, and with which error
     Probe(probe::ProbeArgs),
+    /// Measure after how much silence a path forgets a connection, and which keepalive settings prevent that
+    Hold(hold::HoldArgs),
     /// Run a program, or a demonstration, on a private network with a NAT whose behaviour is known
     Lab(lab::LabArgs),
+    /// Be the far end of kalive hold: hold sessions, echo, speak when told to
+    Serve(serve::ServeArgs),
     /// Print the completion script of a shell
     Completions {
         /// The shell

@@ -64,8 +64,10 @@ fn sections(notes: &str) -> String {
     ]
     .into_iter()
     .filter(|(_, text)| !text.is_empty())
-    .map(|(title, text)| format!(".SH {title}\n{text}"))
-    .collect()
+    .fold(String::new(), |mut all, (title, text)| {
+        let _ = write!(all, ".SH {title}\n{text}");
+        all
+    })
 }
 
 /// An example: the command, and behind two or more spaces what it is for.

@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 
 use super::echo::Echo;
 use super::namespace::Namespace;
+use super::serve::Serve;
 use super::topology::{SERVER, SERVER_PORT, SERVER6};
 use crate::domain::state::State;
 use crate::error::{During, Error, Result};
@@ -29,6 +30,8 @@ pub enum FarEnd {
     /// A server that sends back what it receives, on port [`SERVER_PORT`] of both addresses.
     #[default]
     Echo,
+    /// `kalive serve`, on port [`SERVER_PORT`] of both addresses: as [`FarEnd::Echo`], after a greeting.
+    Serve,
     /// A command for `sh -c`, its output on standard error. It should listen on port
     /// [`SERVER_PORT`]: the lab waits for that for up to three seconds, then goes on without.
     Command(String),
@@ -39,6 +42,7 @@ pub enum FarEnd {
 pub(super) enum Running {
     Nothing,
     Echo { _handle: Echo },
+    Serve { _handle: Serve },
     Command { _handle: Shell },
 }
 
@@ -48,6 +52,9 @@ impl Running {
             FarEnd::Nothing => Self::Nothing,
             FarEnd::Echo => Self::Echo {
                 _handle: Echo::start(server)?,
+            },
+            FarEnd::Serve => Self::Serve {
+                _handle: Serve::start(server)?,
             },
             FarEnd::Command(text) => Self::Command {
                 _handle: Shell::start(text, server)?,

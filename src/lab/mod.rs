@@ -28,6 +28,7 @@ mod missing;
 mod namespace;
 mod nftables;
 mod rules;
+mod serve;
 mod sysctl;
 #[cfg(test)]
 mod tests;

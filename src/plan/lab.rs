@@ -65,7 +65,7 @@ pub(crate) fn plan(args: &LabArgs) -> Plan {
         },
         None => Work::Demonstration(trials(&behaviour, &steps)),
     };
-    let far_end = args.server.clone().map_or(FarEnd::Echo, FarEnd::Command);
+    let far_end = args.server.clone().map_or(FarEnd::Serve, FarEnd::Command);
     Plan {
         lab: lab::Plan { behaviour, far_end },
         steps,

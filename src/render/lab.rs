@@ -43,6 +43,7 @@ pub(crate) fn announcement(plan: &Plan) -> Vec<String> {
     let far_end = match &plan.lab.far_end {
         FarEnd::Nothing => "nothing",
         FarEnd::Echo => "echo",
+        FarEnd::Serve => "kalive serve",
         FarEnd::Command(command) => command,
     };
     vec![
@@ -258,7 +259,10 @@ IPv6  3s             12s  lives                         dead, silently (differs)
         };
         assert_eq!(client, "client 192.0.2.2, fd00:1::2");
         assert!(router.ends_with("(NAT; forgets after 1m 30s, then starts anew; loses 2 %)"));
-        assert_eq!(server, "server 198.51.100.2:7117, [fd00:2::2]:7117 (echo)");
+        assert_eq!(
+            server,
+            "server 198.51.100.2:7117, [fd00:2::2]:7117 (kalive serve)"
+        );
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Turns a report into bytes. Knows formats, widths and colours; writes only to the writer it is given.
 
+pub(crate) mod hold;
 pub(crate) mod inspect;
 pub(crate) mod json;
 pub(crate) mod lab;
 pub(crate) mod list;
 pub(crate) mod probe;
+pub(crate) mod serve;
 pub(crate) mod summary;
 pub(crate) mod text;
 

@@ -17,6 +17,7 @@ use nix::unistd::Pid;
 use socket2::{SockRef, TcpKeepalive};
 
 use crate::domain::lab::Outcome;
+use crate::domain::serve::GREETING_LENGTH;
 use crate::error::{During as _, Result};
 use crate::lab::{Lab, servers};
 use crate::plan::lab::{Plan, Step, Trial, Work};
@@ -212,6 +213,8 @@ fn connect(server: SocketAddr, keepalive: Option<Duration>) -> io::Result<TcpStr
         let options = TcpKeepalive::new().with_time(period).with_interval(period);
         SockRef::from(&stream).set_tcp_keepalive(&options)?;
     }
+    // The far end of a demonstration is `kalive serve`.
+    stream.read_exact(&mut [0; GREETING_LENGTH])?;
     exchange(&mut stream)?;
     Ok(stream)
 }

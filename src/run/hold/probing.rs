@@ -1,0 +1,225 @@
+//! A session is being spoken on: probes, and data to confirm them, until one is answered or enough have
+//! been lost. Pure: from looks to the next step.
+
+use std::time::Duration;
+
+use crate::domain::hold::{Answer, Sample};
+use crate::domain::moment::Moment;
+
+use super::world::Look;
+
+/// How it is being spoken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// By keepalive probes.
+    Keepalive,
+    /// By data, after a keepalive was answered.
+    Data,
+    /// By the far end, which has been asked to.
+    Asked,
+}
+
+/// What to do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Send a keepalive probe.
+    Probe,
+    /// Send a byte.
+    Send,
+    Wait,
+    Over(Answer),
+}
+
+/// How to go about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Manner {
+    /// Between two tries.
+    pub(super) spacing: Duration,
+    /// So many unanswered ones make a loss.
+    pub(super) needed: u32,
+    /// Whether an answered keepalive is to be confirmed with data.
+    pub(super) confirm: bool,
+}
+
+/// A session that is being spoken on.
+#[derive(Clone, Debug)]
+pub(super) struct Probing {
+    pub(super) how: How,
+    /// The first try was not sent before.
+    pub(super) began: Moment,
+    /// When the silence began: between these.
+    quiet: (Moment, Moment),
+    pub(super) tries: u32,
+    /// When each try had been sent, at the latest.
+    sent_by: Vec<Moment>,
+    next: Moment,
+    segments: (u32, u32),
+    manner: Manner,
+}
+
+impl Probing {
+    /// Begins at `now`, `look` being from right before. The first step is to be taken at once.
+    pub(super) fn begin(
+        how: How,
+        quiet: (Moment, Moment),
+        look: &Look,
+        manner: Manner,
+        now: Moment,
+    ) -> Self {
+        Self {
+            how,
+            began: now,
+            quiet,
+            tries: 0,
+            sent_by: Vec::new(),
+            next: now,
+            segments: (look.segments_in, look.segments_out),
+            manner,
+        }
+    }
+
+    pub(super) fn step(&mut self, look: &Look, now: Moment) -> Step {
+        match self.how {
+            How::Asked => return Step::Wait,
+            How::Keepalive => {
+                let out = look.segments_out.wrapping_sub(self.segments.1);
+                let known = u32::try_from(self.sent_by.len()).unwrap_or(u32::MAX);
+                if out > known && known < self.tries {
+                    self.sent_by.push(now);
+                }
+                if self.tries > 0 && look.segments_in != self.segments.0 {
+                    if !self.manner.confirm {
+                        return Step::Over(Answer::Answered);
+                    }
+                    self.how = How::Data;
+                    self.tries = 0;
+                    self.sent_by.clear();
+                    self.next = now;
+                }
+            }
+            How::Data if self.tries > 0 && look.acknowledged => {
+                return Step::Over(Answer::Answered);
+            }
+            How::Data => {}
+        }
+        if now < self.next {
+            return Step::Wait;
+        }
+        if self.tries >= self.manner.needed {
+            return Step::Over(Answer::Lost);
+        }
+        self.tries += 1;
+        // The last one is given twice the time.
+        let patience = if self.tries == self.manner.needed {
+            2
+        } else {
+            1
+        };
+        self.next = now + self.manner.spacing * patience;
+        if self.how == How::Data {
+            self.sent_by.push(now);
+            Step::Send
+        } else {
+            Step::Probe
+        }
+    }
+
+    /// The sample, with the tries that chance may have taken counted in.
+    pub(super) fn sample(&self, answer: Answer, decisive: u32, now: Moment, pass: u32) -> Sample {
+        let decisive = match answer {
+            Answer::Lost => usize::try_from(decisive).unwrap_or(usize::MAX),
+            // A RST is the answer to the first that arrived: the last one sent at the latest.
+            Answer::Reset | Answer::Answered => self.sent_by.len().max(1),
+        };
+        let sent = self.sent_by.get(decisive.saturating_sub(1)).copied();
+        let latest = sent.or(self.sent_by.last().copied()).unwrap_or(now);
+        Sample {
+            earliest: self.began.since(self.quiet.1),
+            latest: latest.since(self.quiet.0),
+            answer,
+            tries: self.tries.max(1),
+            pass,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(milliseconds: u64) -> Moment {
+        Moment::after_start(Duration::from_millis(milliseconds))
+    }
+
+    fn look(segments_in: u32, segments_out: u32, acknowledged: bool) -> Look {
+        Look {
+            segments_in,
+            segments_out,
+            acknowledged,
+            probes: 0,
+            last: Duration::ZERO,
+            round_trip: Duration::ZERO,
+        }
+    }
+
+    fn probing(confirm: bool) -> Probing {
+        let manner = Manner {
+            spacing: Duration::from_millis(50),
+            needed: 2,
+            confirm,
+        };
+        let quiet = (at(0), at(10));
+        Probing::begin(How::Keepalive, quiet, &look(2, 3, true), manner, at(5_000))
+    }
+
+    #[test]
+    fn an_answer_is_absolute() {
+        let mut probing = probing(false);
+        assert_eq!(probing.step(&look(2, 3, true), at(5_000)), Step::Probe);
+        assert_eq!(probing.step(&look(2, 4, true), at(5_005)), Step::Wait);
+        let answered = Step::Over(Answer::Answered);
+        assert_eq!(probing.step(&look(3, 4, true), at(5_010)), answered);
+        let sample = probing.sample(Answer::Answered, 1, at(5_010), 1);
+        assert_eq!(sample.earliest, Duration::from_millis(4_990));
+        assert_eq!(sample.latest, Duration::from_millis(5_005));
+    }
+
+    #[test]
+    fn a_loss_takes_all_tries() {
+        let mut probing = probing(false);
+        for (now, out, step) in [
+            (5_000, 3, Step::Probe),
+            (5_005, 4, Step::Wait),
+            (5_050, 4, Step::Probe),
+            (5_055, 5, Step::Wait),
+            (5_149, 5, Step::Wait),
+            (5_150, 5, Step::Over(Answer::Lost)),
+        ] {
+            assert_eq!(probing.step(&look(2, out, true), at(now)), step, "{now}");
+        }
+        let latest = |decisive| {
+            let sample = probing.sample(Answer::Lost, decisive, at(5_150), 1);
+            sample.latest.as_millis()
+        };
+        assert_eq!((latest(1), latest(2), latest(9)), (5_005, 5_055, 5_055));
+    }
+
+    #[test]
+    fn a_keepalive_that_passes_is_not_enough_where_data_can_tell() {
+        let mut probing = probing(true);
+        assert_eq!(probing.step(&look(2, 3, true), at(5_000)), Step::Probe);
+        assert_eq!(probing.step(&look(3, 4, true), at(5_001)), Step::Send);
+        assert_eq!(probing.step(&look(3, 5, false), at(5_002)), Step::Wait);
+        assert_eq!(probing.step(&look(3, 5, false), at(5_051)), Step::Send);
+        // The answer to a second keepalive is no answer to data.
+        assert_eq!(probing.step(&look(4, 6, false), at(5_060)), Step::Wait);
+        assert_eq!(
+            probing.step(&look(4, 6, false), at(5_151)),
+            Step::Over(Answer::Lost)
+        );
+        assert_eq!(
+            probing.sample(Answer::Lost, 1, at(5_151), 1).latest,
+            Duration::from_millis(5_001)
+        );
+    }
+}

@@ -1,0 +1,384 @@
+//! The far end: accepts, greets, echoes, speaks when a control connection asks, and tells what it sees as
+//! events. One thread, one epoll. Whoever is slow or hostile costs nothing but his own session.
+
+mod control;
+mod session;
+mod speaking;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+use crate::domain::moment::Moment;
+use crate::domain::serve::{Outcome, Token, greeting};
+use crate::error::{During as _, Result};
+use crate::plan::serve::Plan;
+use crate::sys::clock;
+use crate::sys::limits;
+use crate::sys::reactor::{Interest, Reactor, Ready};
+use crate::sys::signals::Interrupt;
+
+use session::{Session, Slot, Table};
+
+/// More than one client opens at once: a full queue costs its clients a second each.
+const BACKLOG: i32 = 4096;
+/// Descriptors that are not sessions.
+const RESERVED: u64 = 32;
+/// How long to leave connections waiting when there is no descriptor for them.
+const EXHAUSTED: Duration = Duration::from_secs(1);
+
+const LISTENER: u64 = u64::MAX - 2;
+const STOP: u64 = u64::MAX - 3;
+
+/// What happens at the far end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    /// It listens, for so many sessions.
+    Listening {
+        address: SocketAddr,
+        sessions: u32,
+    },
+    Accepted {
+        peer: SocketAddr,
+    },
+    /// Was not served.
+    Refused {
+        peer: SocketAddr,
+        why: Refusal,
+    },
+    /// Spoke on request.
+    Spoke {
+        peer: SocketAddr,
+        outcome: Outcome,
+        silence: Duration,
+    },
+    Ended {
+        peer: SocketAddr,
+        how: Ended,
+        age: Duration,
+    },
+}
+
+/// Why somebody is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    NotAllowed,
+    Full,
+    ClientFull,
+}
+
+/// How a session ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The client's FIN.
+    Closed,
+    /// A RST.
+    Reset,
+    /// What was sent on it was never acknowledged.
+    TimedOut,
+    /// It was too old.
+    TooOld,
+    /// It said what is not of the language.
+    Malformed,
+    /// Another error, of this number.
+    Failed(i32),
+}
+
+/// Opens a listener. `[::]` takes IPv4 too.
+pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let open = || -> io::Result<TcpListener> {
+        let socket = Socket::new(
+            Domain::for_address(address),
+            Type::STREAM.nonblocking().cloexec(),
+            None,
+        )?;
+        if address.is_ipv6() {
+            socket.set_only_v6(false)?;
+        }
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(BACKLOG)?;
+        Ok(socket.into())
+    };
+    open().during(|| format!("listen on {address}"))
+}
+
+/// Serves until a signal or until `stop` is readable, and returns the signal.
+pub(crate) fn run(
+    plan: &Plan,
+    listener: &TcpListener,
+    reactor: Reactor,
+    stop: Option<BorrowedFd>,
+    tell: &mut dyn FnMut(Event) -> Result<()>,
+) -> Result<Option<Interrupt>> {
+    let room = limits::raise_descriptors().during(|| "RLIMIT_NOFILE")?;
+    let room = u32::try_from(room.saturating_sub(RESERVED)).unwrap_or(u32::MAX);
+    let sessions = plan.sessions.min(room);
+    tell(Event::Listening {
+        address: listener.local_addr().during(|| "getsockname")?,
+        sessions,
+    })?;
+    reactor
+        .add(listener, LISTENER, Interest::Readable)
+        .during(|| "epoll_ctl")?;
+    if let Some(stop) = stop {
+        reactor
+            .add(stop, STOP, Interest::Readable)
+            .during(|| "epoll_ctl")?;
+    }
+    let mut server = Server {
+        plan,
+        listener,
+        sessions,
+        reactor,
+        random: File::open("/dev/urandom").during(|| "open /dev/urandom")?,
+        table: Table::default(),
+        clients: HashMap::new(),
+        ages: VecDeque::new(),
+        looks: BinaryHeap::new(),
+        exhausted: None,
+        tell,
+    };
+    server.serve()
+}
+
+struct Server<'a> {
+    plan: &'a Plan,
+    listener: &'a TcpListener,
+    sessions: u32,
+    reactor: Reactor,
+    random: File,
+    table: Table,
+    /// How many sessions each address has.
+    clients: HashMap<IpAddr, u32>,
+    /// Sessions in the order in which they become too old.
+    ages: VecDeque<(Moment, Slot)>,
+    /// When to look after sessions on which something was said.
+    looks: BinaryHeap<Reverse<(Moment, Slot)>>,
+    /// Until when no connection is taken, for want of descriptors.
+    exhausted: Option<Moment>,
+    tell: &'a mut dyn FnMut(Event) -> Result<()>,
+}
+
+impl Server<'_> {
+    fn serve(&mut self) -> Result<Option<Interrupt>> {
+        let mut ready = Vec::new();
+        loop {
+            let next = self.next_moment();
+            if let Some(interrupt) = self
+                .reactor
+                .wait(next, &mut ready)
+                .during(|| "epoll_wait")?
+            {
+                return Ok(Some(interrupt));
+            }
+            for event in &ready {
+                match event.token {
+                    STOP => return Ok(None),
+                    LISTENER => self.accept_all()?,
+                    key => self.attend(Slot::from_key(key), *event)?,
+                }
+            }
+            self.keep_time()?;
+        }
+    }
+
+    fn next_moment(&self) -> Option<Moment> {
+        let look = self.looks.peek().map(|Reverse((at, _))| *at);
+        let old = self.ages.front().map(|(at, _)| *at);
+        [look, old, self.exhausted].into_iter().flatten().min()
+    }
+
+    fn keep_time(&mut self) -> Result<()> {
+        let now = now()?;
+        while let Some(Reverse((at, slot))) = self.looks.peek().copied()
+            && at <= now
+        {
+            self.looks.pop();
+            self.look_after(slot, now)?;
+        }
+        while let Some((at, slot)) = self.ages.front().copied()
+            && at <= now
+        {
+            self.ages.pop_front();
+            self.end(slot, Ended::TooOld)?;
+        }
+        if self.exhausted.is_some_and(|until| until <= now) {
+            self.exhausted = None;
+            self.reactor
+                .modify(self.listener, LISTENER, Interest::Readable)
+                .during(|| "epoll_ctl")?;
+        }
+        Ok(())
+    }
+
+    fn accept_all(&mut self) -> Result<()> {
+        loop {
+            match self.listener.accept() {
+                Ok((stream, peer)) => self.accept(stream, peer)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if exhausted(&error) => {
+                    self.exhausted = Some(now()? + EXHAUSTED);
+                    // Level-triggered: without this the waiting connection would be told of for ever.
+                    return self
+                        .reactor
+                        .modify(self.listener, LISTENER, Interest::Errors)
+                        .during(|| "epoll_ctl");
+                }
+                // The connection ended before it was taken, or the network had a word to say: accept(2).
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn accept(&mut self, stream: TcpStream, peer: SocketAddr) -> Result<()> {
+        let client = peer.ip().to_canonical();
+        let held = self.clients.get(&client).copied().unwrap_or_default();
+        let refusal = if !self.plan.allows(peer) {
+            Some(Refusal::NotAllowed)
+        } else if self.table.len() >= self.sessions {
+            Some(Refusal::Full)
+        } else if held >= self.plan.sessions_per_client {
+            Some(Refusal::ClientFull)
+        } else {
+            None
+        };
+        if let Some(why) = refusal {
+            refuse(&stream);
+            return (self.tell)(Event::Refused { peer, why });
+        }
+        let now = now()?;
+        let token = self.token()?;
+        let prepared = stream
+            .set_nonblocking(true)
+            .and_then(|()| stream.set_nodelay(true))
+            .and_then(|()| {
+                // A new connection's buffer takes a line.
+                SockRef::from(&stream)
+                    .send_with_flags(greeting(token).as_bytes(), libc::MSG_NOSIGNAL)
+            });
+        if prepared.is_err() {
+            refuse(&stream);
+            return Ok(());
+        }
+        let slot = self.table.insert(Session::new(stream, peer, token, now));
+        *self.clients.entry(client).or_default() += 1;
+        if let Some(session) = self.table.get(slot) {
+            self.reactor
+                .add(&session.stream, slot.key(), Interest::Readable)
+                .during(|| "epoll_ctl")?;
+        }
+        if let Some(at) = too_old(now, self.plan.age) {
+            self.ages.push_back((at, slot));
+        }
+        (self.tell)(Event::Accepted { peer })
+    }
+
+    fn token(&mut self) -> Result<Token> {
+        let mut bytes = [0; 8];
+        self.random
+            .read_exact(&mut bytes)
+            .during(|| "read /dev/urandom")?;
+        Ok(Token(u64::from_ne_bytes(bytes)))
+    }
+
+    /// Something has happened on a session's socket.
+    fn attend(&mut self, slot: Slot, ready: Ready) -> Result<()> {
+        let Some(session) = self.table.get_mut(slot) else {
+            return Ok(());
+        };
+        if ready.error
+            && let Ok(Some(error)) = session.stream.take_error()
+        {
+            return self.broken(slot, &error);
+        }
+        let moved = session.exchange();
+        let interest = session.interest();
+        match moved {
+            Ok(session::Moved::Nothing) => {}
+            Ok(session::Moved::Requests(requests)) => {
+                for request in requests {
+                    self.answer(slot, request)?;
+                }
+            }
+            Err(session::Broken::Closed) => return self.end(slot, Ended::Closed),
+            Err(session::Broken::Malformed) => return self.end(slot, Ended::Malformed),
+            Err(session::Broken::Failed(error)) => return self.broken(slot, &error),
+        }
+        self.watch(slot, interest)
+    }
+
+    /// Waits for what the session needs from now on.
+    fn watch(&mut self, slot: Slot, interest: Interest) -> Result<()> {
+        if let Some(session) = self.table.get_mut(slot)
+            && session.watched != interest
+        {
+            session.watched = interest;
+            self.reactor
+                .modify(&session.stream, slot.key(), interest)
+                .during(|| "epoll_ctl")?;
+        }
+        Ok(())
+    }
+
+    fn broken(&mut self, slot: Slot, error: &io::Error) -> Result<()> {
+        let how = match error.raw_os_error() {
+            Some(libc::ECONNRESET | libc::EPIPE) => Ended::Reset,
+            Some(libc::ETIMEDOUT) => Ended::TimedOut,
+            Some(errno) => Ended::Failed(errno),
+            None => Ended::Closed,
+        };
+        self.end(slot, how)
+    }
+
+    fn end(&mut self, slot: Slot, how: Ended) -> Result<()> {
+        self.conclude_before_end(slot, how)?;
+        let Some(session) = self.table.remove(slot) else {
+            return Ok(());
+        };
+        let client = session.peer.ip().to_canonical();
+        if let Some(held) = self.clients.get_mut(&client) {
+            *held -= 1;
+            if *held == 0 {
+                self.clients.remove(&client);
+            }
+        }
+        let age = now()?.since(session.since);
+        (self.tell)(Event::Ended {
+            peer: session.peer,
+            how,
+            age,
+        })
+    }
+}
+
+/// `None` for an age that is never reached.
+fn too_old(now: Moment, age: Duration) -> Option<Moment> {
+    now.since_start()
+        .checked_add(age)
+        .map(Moment::after_start)
+        .filter(|at| *at < Moment::after_start(Duration::MAX))
+}
+
+fn exhausted(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+    )
+}
+
+/// Closes with a RST: neither side is left with a waiting end.
+fn refuse(stream: &TcpStream) {
+    // Whatever comes of it, the descriptor is closed next.
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+}
+
+fn now() -> Result<Moment> {
+    clock::now().during(|| "clock_gettime CLOCK_MONOTONIC")
+}
