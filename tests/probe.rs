@@ -296,9 +296,9 @@ fn a_nat_that_has_forgotten_drops_or_resets() {
             outcomes(&targets),
             [("timed-out", Some("ETIMEDOUT"), "idle"); 2]
         );
-        targets
-            .iter()
-            .for_each(|target| assert_as_predicted(target, 6.0));
+        for target in targets {
+            assert_as_predicted(&target, 6.0);
+        }
         let (targets, _) = resetting.finish();
         assert_eq!(
             outcomes(&targets),
