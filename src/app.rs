@@ -110,11 +110,11 @@ fn lab(
     }
     let mut report = report::lab::Report::new(&plan);
     let ended = crate::run::lab::run(&plan, &lab, &inside, &mut |event| {
-        report.add(event);
+        report.add(&event);
         if let crate::run::lab::Event::Changed(step) = event {
             warn(err, &render::lab::changed(&report::lab::Changed::new(step)));
         }
-        render::lab::event(out, global.output, event).map_err(Error::Output)
+        render::lab::event(out, global.output, &event).map_err(Error::Output)
     })?;
     report.complete = ended == Ended::Tried;
     if matches!(plan.work, Work::Demonstration(_)) {

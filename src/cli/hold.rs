@@ -32,7 +32,8 @@ Examples:
 #[derive(Clone, Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct HoldArgs {
-    /// Where to connect to: HOST:PORT, [IPV6]:PORT, or HOST for port 7117
+    /// The far end.
+    #[arg(help = "Where to connect to: HOST:PORT, [IPV6]:PORT, or HOST for port 7117")]
     #[arg(value_name = "TARGET", value_parser = |text: &str| Target::parse(text, Some(DEFAULT_PORT)))]
     pub target: Target,
 

@@ -27,7 +27,8 @@ measured; 130 or 143 after SIGINT or SIGTERM, with the report so far.";
 #[derive(Clone, Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ProbeArgs {
-    /// Where to connect to: host:port or [v6]:port
+    /// The far ends.
+    #[arg(help = "Where to connect to: HOST:PORT or [IPV6]:PORT")]
     #[arg(required = true, value_name = "TARGET", value_parser = target)]
     pub targets: Vec<Target>,
 

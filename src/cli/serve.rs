@@ -33,7 +33,8 @@ Examples:
 #[derive(Clone, Debug, Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct ServeArgs {
-    /// Where to listen; [::] takes IPv4 too
+    /// Its own address.
+    #[arg(help = "Where to listen; [::] takes IPv4 too")]
     #[arg(long, value_name = "ADDRESS", default_value = "[::]:7117")]
     pub listen: SocketAddr,
     /// Only from these networks; repeat for several [default: from everywhere]

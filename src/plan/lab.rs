@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::cli::lab::LabArgs;
+use crate::cli::probe;
 use crate::domain::lab::Outcome;
 use crate::lab::{self, Behaviour, Change, FarEnd, Loss, OnExpiry, Path};
 
@@ -17,6 +18,24 @@ pub(crate) struct Plan {
     pub(crate) steps: Vec<Step>,
     /// What to do in it.
     pub(crate) work: Work,
+    /// What kalive itself is to find out about it meanwhile.
+    pub(crate) tools: Vec<Tool>,
+}
+
+/// A subcommand of kalive that measures the network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tool {
+    pub(crate) arguments: Vec<String>,
+    pub(crate) truth: ToolTruth,
+}
+
+/// What a subcommand is to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ToolTruth {
+    /// `hold`: after how much silence the router forgets, and what it does with packets that are late.
+    Forgets { after: Duration, then: OnExpiry },
+    /// `probe`: with this outcome.
+    Ends(probe::Outcome),
 }
 
 /// A change so long after the network stands.
@@ -66,11 +85,57 @@ pub(crate) fn plan(args: &LabArgs) -> Plan {
         None => Work::Demonstration(trials(&behaviour, &steps)),
     };
     let far_end = args.server.clone().map_or(FarEnd::Serve, FarEnd::Command);
+    let tools = match &work {
+        Work::Command { .. } => Vec::new(),
+        Work::Demonstration(_) => tools(&behaviour, &steps),
+    };
     Plan {
         lab: lab::Plan { behaviour, far_end },
         steps,
         work,
+        tools,
     }
+}
+
+/// The longest timeout that the demonstration has kalive measure, so that it stays short.
+const LONGEST_MEASURED: Duration = Duration::from_secs(60);
+
+/// `hold` finds the timeout; `probe` meets it with keepalives that come too late. Only where the network stays
+/// as it is and loses nothing is it known beforehand what they must find.
+fn tools(behaviour: &Behaviour, steps: &[Step]) -> Vec<Tool> {
+    let timeout = behaviour.nat_timeout.get();
+    let measured = Duration::from_secs(2)..=LONGEST_MEASURED;
+    if !steps.is_empty() || behaviour.loss_outbound.get() > 0 || !measured.contains(&timeout) {
+        return Vec::new();
+    }
+    let [server, _] = lab::servers();
+    let tool = |line: String, truth| Tool {
+        arguments: line.split(' ').map(str::to_owned).collect(),
+        truth,
+    };
+    let (max, resolution) = (timeout * 8 / 5, timeout / 10);
+    let hold = format!(
+        "hold {server} --min 1s --max {}ms --resolution {}ms -o json",
+        max.as_millis(),
+        resolution.as_millis()
+    );
+    let late = timeout.as_secs() + 1;
+    let probe = format!("probe {server} --idle {late}s --interval 1s --count 2 --rounds 1 -o json");
+    let outcome = match (behaviour.untracked_keepalives, behaviour.on_expiry) {
+        (true, _) | (false, OnExpiry::Forget) => probe::Outcome::Alive,
+        (false, OnExpiry::Drop) => probe::Outcome::TimedOut,
+        (false, OnExpiry::Reset) => probe::Outcome::Reset,
+    };
+    vec![
+        tool(
+            hold,
+            ToolTruth::Forgets {
+                after: timeout,
+                then: behaviour.on_expiry,
+            },
+        ),
+        tool(probe, ToolTruth::Ends(outcome)),
+    ]
 }
 
 fn steps(args: &LabArgs) -> Vec<Step> {
@@ -236,5 +301,41 @@ mod tests {
             arguments: vec!["-a".into()],
         };
         assert_eq!(plan.work, work);
+    }
+
+    #[test]
+    fn tools_measure_a_network_that_stays_as_it_is() {
+        let outcomes = |line: &str| -> Vec<ToolTruth> {
+            planned(line).tools.iter().map(|tool| tool.truth).collect()
+        };
+        for (line, then, outcome) in [
+            ("", OnExpiry::Drop, probe::Outcome::TimedOut),
+            ("--on-expiry reset", OnExpiry::Reset, probe::Outcome::Reset),
+            (
+                "--on-expiry forget",
+                OnExpiry::Forget,
+                probe::Outcome::Alive,
+            ),
+            (
+                "--untracked-keepalives",
+                OnExpiry::Drop,
+                probe::Outcome::Alive,
+            ),
+        ] {
+            let after = Duration::from_secs(5);
+            let expected = [ToolTruth::Forgets { after, then }, ToolTruth::Ends(outcome)];
+            assert_eq!(outcomes(line), expected, "{line}");
+        }
+        for line in [
+            "--loss 1",
+            "--cut-after 9s",
+            "--nat-timeout 1s",
+            "--nat-timeout 61s",
+            "-- true",
+        ] {
+            assert_eq!(outcomes(line), [], "{line}");
+        }
+        let hold = "hold 198.51.100.2:7117 --min 1s --max 8000ms --resolution 500ms -o json";
+        assert_eq!(planned("").tools[0].arguments.join(" "), hold);
     }
 }

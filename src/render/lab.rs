@@ -13,6 +13,7 @@ use crate::lab::{
     ROUTER_OUTSIDE6, servers,
 };
 use crate::plan::lab::Plan;
+use crate::report;
 use crate::report::lab::{Changed, Report, Tried};
 use crate::run::lab::Event;
 
@@ -59,15 +60,21 @@ pub(crate) fn changed(changed: &Changed) -> String {
 }
 
 /// An event as it happens; only NDJSON shows them on stdout.
-pub(crate) fn event(out: &mut dyn Write, output: Output, event: Event) -> io::Result<()> {
+pub(crate) fn event(out: &mut dyn Write, output: Output, event: &Event) -> io::Result<()> {
     match (output, event) {
         (Output::Table | Output::Json, _) => Ok(()),
         (Output::Ndjson, Event::Changed(step)) => {
-            json::event(out, SCHEMA, "changed", &Changed::new(step))?;
+            json::event(out, SCHEMA, "changed", &Changed::new(*step))?;
             out.flush()
         }
         (Output::Ndjson, Event::Tried(trial, outcome)) => {
-            json::event(out, SCHEMA, "connection", &Tried::new(trial, outcome))?;
+            json::event(out, SCHEMA, "connection", &Tried::new(*trial, *outcome))?;
+            out.flush()
+        }
+        (Output::Ndjson, Event::Measured(tool, document)) => {
+            for found in report::lab::found(tool, document) {
+                json::event(out, SCHEMA, "tool", &found)?;
+            }
             out.flush()
         }
     }
@@ -108,10 +115,35 @@ fn table(out: &mut dyn Write, report: &Report, layout: Layout) -> io::Result<()>
         table.add_row(plain.into_iter().chain([summary::cell(measured, meaning)]));
     }
     writeln!(out, "{}", table.trim_fmt())?;
+    if !report.tools.is_empty() {
+        writeln!(out, "\n{}", tools(report, layout).trim_fmt())?;
+    }
     for note in notes(report) {
         writeln!(out, "\n{}", summary::paragraph(layout, note).trim_fmt())?;
     }
     Ok(())
+}
+
+fn tools(report: &Report, layout: Layout) -> comfy_table::Table {
+    let headings = [
+        "MEASURED WITH KALIVE",
+        "WHAT THE NETWORK REALLY DOES",
+        "WHAT WAS MEASURED",
+    ];
+    let mut table = summary::table(layout, &headings);
+    for found in &report.tools {
+        let (meaning, differs) = match found.agrees {
+            Some(true) => (Meaning::Good, ""),
+            Some(false) => (Meaning::Warning, " (differs)"),
+            None => (Meaning::Plain, ""),
+        };
+        table.add_row([
+            summary::cell(&found.tool, Meaning::Plain),
+            summary::cell(&found.truth, Meaning::Plain),
+            summary::cell(format!("{}{differs}", found.measured), meaning),
+        ]);
+    }
+    table
 }
 
 fn row(tried: &Tried) -> [String; 5] {
@@ -179,7 +211,7 @@ mod tests {
         };
         let mut report = Report::new(plan);
         for step in &plan.steps {
-            report.add(Event::Changed(*step));
+            report.add(&Event::Changed(*step));
         }
         for trial in trials.iter().rev() {
             let measured = if trial.server.is_ipv4() {
@@ -187,7 +219,7 @@ mod tests {
             } else {
                 Outcome::Silent
             };
-            report.add(Event::Tried(*trial, measured));
+            report.add(&Event::Tried(*trial, measured));
         }
         report.complete = true;
         report
@@ -247,6 +279,7 @@ IPv6  3s             12s  lives                         dead, silently (differs)
                 connection("[fd00:2::2]:7117", 1.6, "silent", "silent"),
                 connection("[fd00:2::2]:7117", 2.4, "silent", "silent"),
             ],
+            "tools": [],
         });
         assert_eq!(document, expected);
     }

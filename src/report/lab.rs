@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::Serialize;
+use serde_json::Value;
 
+use crate::cli::probe;
 use crate::domain::lab::Outcome;
 use crate::domain::seconds;
-use crate::lab::{Change, Path};
-use crate::plan::lab::{Plan, Step, Trial};
+use crate::lab::{Change, OnExpiry, Path};
+use crate::plan::lab::{Plan, Step, Tool, ToolTruth, Trial};
 use crate::run::lab::Event;
 
 /// The report of `kalive lab`.
@@ -29,6 +31,19 @@ pub(crate) struct Report {
     pub(crate) changes: Vec<Changed>,
     /// The connections, by server, keepalive and silence.
     pub(crate) connections: Vec<Tried>,
+    /// What kalive's own subcommands found.
+    pub(crate) tools: Vec<Found>,
+}
+
+/// What a subcommand found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Found {
+    /// hold, with the direction, or probe.
+    pub(crate) tool: String,
+    pub(crate) truth: String,
+    pub(crate) measured: String,
+    /// Null where it came to no result.
+    pub(crate) agrees: Option<bool>,
 }
 
 /// A change of the network.
@@ -102,14 +117,19 @@ impl Report {
             untracked_keepalives: behaviour.untracked_keepalives,
             changes: Vec::new(),
             connections: Vec::new(),
+            tools: Vec::new(),
         }
     }
 
-    pub(crate) fn add(&mut self, event: Event) {
+    pub(crate) fn add(&mut self, event: &Event) {
         match event {
-            Event::Changed(step) => self.changes.push(Changed::new(step)),
+            Event::Changed(step) => self.changes.push(Changed::new(*step)),
+            Event::Measured(tool, document) => {
+                self.tools.extend(found(tool, document));
+                self.tools.sort_by(|one, other| one.tool.cmp(&other.tool));
+            }
             Event::Tried(trial, outcome) => {
-                self.connections.push(Tried::new(trial, outcome));
+                self.connections.push(Tried::new(*trial, *outcome));
                 self.connections
                     .sort_by_key(|tried| (tried.server, tried.keepalive, tried.silence));
             }
@@ -119,5 +139,154 @@ impl Report {
     /// Whether the network did what it is known to do, as far as was tried.
     pub(crate) fn agrees(&self) -> bool {
         self.connections.iter().all(|tried| tried.agrees)
+            && self.tools.iter().all(|found| found.agrees != Some(false))
+    }
+}
+
+/// What a subcommand's report says, beside what is true.
+pub(crate) fn found(tool: &Tool, document: &str) -> Vec<Found> {
+    let report: Value = serde_json::from_str(document).unwrap_or_default();
+    let nothing = |name: &str, truth: String| {
+        let why = report.pointer("/inconclusive").and_then(Value::as_str);
+        let measured = why.map_or_else(
+            || "no report".to_owned(),
+            |why| format!("inconclusive: {why}"),
+        );
+        vec![Found {
+            tool: name.to_owned(),
+            truth,
+            measured,
+            agrees: None,
+        }]
+    };
+    match tool.truth {
+        ToolTruth::Ends(truth) => {
+            let name = outcome_name(truth);
+            match report.pointer("/targets/0/outcome").and_then(Value::as_str) {
+                Some(measured) => vec![Found {
+                    tool: "probe".to_owned(),
+                    agrees: Some(measured == name),
+                    truth: name,
+                    measured: measured.to_owned(),
+                }],
+                None => nothing("probe", name),
+            }
+        }
+        ToolTruth::Forgets { after, then } => {
+            let directions = report.pointer("/directions").and_then(Value::as_array);
+            match directions.map(Vec::as_slice) {
+                None | Some([]) => nothing("hold", remembers(after)),
+                Some(directions) => directions
+                    .iter()
+                    .map(|direction| remembered(direction, after, then))
+                    .collect(),
+            }
+        }
+    }
+}
+
+/// One direction of `kalive hold`.
+fn remembered(direction: &Value, after: Duration, then: OnExpiry) -> Found {
+    let name = direction
+        .pointer("/direction")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    // A late packet of the client makes a new entry, so that it never sees the timeout.
+    let truth = (name != "outbound" || then != OnExpiry::Forget).then_some(after);
+    let edge = |edge: &str| {
+        direction
+            .pointer(&format!("/timeout/{edge}"))
+            .and_then(Value::as_f64)
+    };
+    let expiry = direction.pointer("/expiry").and_then(Value::as_str);
+    let (measured, agrees) = match (edge("lower_s"), edge("upper_s"), expiry) {
+        (Some(lower), Some(upper), _) => {
+            let truth = truth.map(|truth| truth.as_secs_f64());
+            let inside = truth.is_some_and(|truth| lower <= truth && truth <= upper);
+            (
+                format!("forgets after {lower:.2}s to {upper:.2}s"),
+                Some(inside),
+            )
+        }
+        (_, _, Some("none")) => ("no timeout".to_owned(), Some(truth.is_none())),
+        _ => ("inconclusive".to_owned(), None),
+    };
+    let truth = truth.map_or_else(|| "no timeout".to_owned(), remembers);
+    Found {
+        tool: format!("hold, {name}"),
+        truth,
+        measured,
+        agrees,
+    }
+}
+
+fn remembers(after: Duration) -> String {
+    format!("forgets after {}s", after.as_secs())
+}
+
+/// The name of an outcome, as probe's JSON has it.
+fn outcome_name(outcome: probe::Outcome) -> String {
+    let name = serde_json::to_value(outcome).unwrap_or_default();
+    name.as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(truth: ToolTruth, document: &str) -> Vec<(String, Option<bool>)> {
+        let tool = Tool {
+            arguments: Vec::new(),
+            truth,
+        };
+        found(&tool, document)
+            .into_iter()
+            .map(|found| (found.measured, found.agrees))
+            .collect()
+    }
+
+    #[test]
+    fn a_bracket_must_hold_the_truth() {
+        let after = Duration::from_secs(5);
+        let document = |direction: &str, lower: f64| {
+            format!(
+                r#"{{"directions":[{{"direction":"{direction}","expiry":"silent",
+                "timeout":{{"lower_s":{lower},"upper_s":6.0}}}}]}}"#
+            )
+        };
+        let forgets = |then| ToolTruth::Forgets { after, then };
+        for (direction, lower, then, agrees) in [
+            ("outbound", 4.5, OnExpiry::Drop, true),
+            ("outbound", 5.5, OnExpiry::Drop, false),
+            ("outbound", 4.5, OnExpiry::Forget, false),
+            ("inbound", 4.5, OnExpiry::Forget, true),
+        ] {
+            let judged = judged(forgets(then), &document(direction, lower));
+            assert_eq!(judged[0].1, Some(agrees), "{direction} {lower} {then:?}");
+        }
+        let none = r#"{"directions":[{"direction":"outbound","expiry":"none","timeout":null}]}"#;
+        assert_eq!(judged(forgets(OnExpiry::Forget), none)[0].1, Some(true));
+        assert_eq!(judged(forgets(OnExpiry::Drop), none)[0].1, Some(false));
+    }
+
+    #[test]
+    fn no_result_is_no_agreement_and_no_contradiction() {
+        let truth = ToolTruth::Ends(probe::Outcome::TimedOut);
+        assert_eq!(judged(truth, "garbage"), [("no report".to_owned(), None)]);
+        let timed_out = r#"{"targets":[{"outcome":"timed-out"}]}"#;
+        assert_eq!(
+            judged(truth, timed_out),
+            [("timed-out".to_owned(), Some(true))]
+        );
+        let after = Duration::from_secs(5);
+        let forgets = ToolTruth::Forgets {
+            after,
+            then: OnExpiry::Drop,
+        };
+        let document = r#"{"directions":[],"inconclusive":"the controls died"}"#;
+        assert_eq!(
+            judged(forgets, document),
+            [("inconclusive: the controls died".to_owned(), None)]
+        );
     }
 }

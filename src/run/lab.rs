@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -19,8 +19,8 @@ use socket2::{SockRef, TcpKeepalive};
 use crate::domain::lab::Outcome;
 use crate::domain::serve::GREETING_LENGTH;
 use crate::error::{During as _, Result};
-use crate::lab::{Lab, servers};
-use crate::plan::lab::{Plan, Step, Trial, Work};
+use crate::lab::{Lab, Namespace, servers};
+use crate::plan::lab::{Plan, Step, Tool, Trial, Work};
 use crate::sys::guard::{Inside, Woken};
 use crate::sys::signals::Interrupt;
 
@@ -28,12 +28,14 @@ use crate::sys::signals::Interrupt;
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What happens.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Event {
     /// The network has changed.
     Changed(Step),
     /// A connection of the demonstration has ended so.
     Tried(Trial, Outcome),
+    /// A subcommand of kalive has printed this JSON document.
+    Measured(Tool, String),
 }
 
 /// How it ended.
@@ -64,7 +66,7 @@ pub(crate) fn run(
             let command = start(program, arguments, lab)?;
             run_command(command, &mut clock, inside, tell)
         }
-        Work::Demonstration(trials) => demonstrate(trials, &mut clock, inside, tell),
+        Work::Demonstration(trials) => demonstrate(trials, &plan.tools, &mut clock, inside, tell),
     }
 }
 
@@ -142,38 +144,59 @@ fn run_command(
     }
 }
 
+/// A thread that works in the client's namespace and then wakes the one that waits.
+struct Workers<'a> {
+    lab: &'a Lab,
+    ready: EventFd,
+    results: mpsc::Sender<Result<Event>>,
+}
+
+impl Workers<'_> {
+    /// Not a scoped thread: an interruption does not wait for its silence to end.
+    fn start(&self, work: impl FnOnce(&Namespace) -> Result<Event> + Send + 'static) -> Result<()> {
+        let client = self.lab.client().try_clone()?;
+        let results = self.results.clone();
+        let ready = self.ready.as_fd().try_clone_to_owned().during(|| "dup")?;
+        let worker = move || {
+            let result = client.enter().and_then(|()| work(&client));
+            // Nobody listens any more after an interruption.
+            let _ = results.send(result);
+            let _ = nix::unistd::write(ready, &1_u64.to_ne_bytes());
+        };
+        let thread = thread::Builder::new().name("lab trial".to_owned());
+        thread.spawn(worker).map(drop).during(|| "start a thread")
+    }
+}
+
 fn demonstrate(
     trials: &[Trial],
+    tools: &[Tool],
     clock: &mut Clock,
     inside: &Inside,
     tell: &mut dyn FnMut(Event) -> Result<()>,
 ) -> Result<Ended> {
-    let ready =
-        EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK).during(|| "eventfd")?;
+    let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
     let (results, outcomes) = mpsc::channel();
+    let workers = Workers {
+        lab: clock.lab,
+        ready: EventFd::from_flags(flags).during(|| "eventfd")?,
+        results,
+    };
     for &trial in trials {
-        let client = clock.lab.client().try_clone()?;
-        let results = results.clone();
-        let ready = ready.as_fd().try_clone_to_owned().during(|| "dup")?;
-        // Not a scoped thread: an interruption does not wait for its silence to end.
-        thread::Builder::new()
-            .name("lab trial".to_owned())
-            .spawn(move || {
-                let outcome = client.enter().map(|()| attempt(&trial));
-                // Nobody listens any more after an interruption.
-                let _ = results.send((trial, outcome));
-                let _ = nix::unistd::write(ready, &1_u64.to_ne_bytes());
-            })
-            .during(|| "start a thread")?;
+        workers.start(move |_| Ok(Event::Tried(trial, attempt(&trial))))?;
     }
-    let mut left = trials.len();
+    for tool in tools {
+        let tool = tool.clone();
+        workers.start(move |client| measure(tool, client))?;
+    }
+    let mut left = trials.len() + tools.len();
     while left > 0 {
-        match inside.wait(clock.until_next(), Some(ready.as_fd()))? {
+        match inside.wait(clock.until_next(), Some(workers.ready.as_fd()))? {
             Woken::Ready => {
-                let _emptied = ready.read();
-                for (trial, outcome) in outcomes.try_iter() {
+                let _emptied = workers.ready.read();
+                for event in outcomes.try_iter() {
                     left -= 1;
-                    tell(Event::Tried(trial, outcome?))?;
+                    tell(event?)?;
                 }
             }
             Woken::Signal { signal, .. } => return Ok(Ended::Interrupted(interrupt(signal))),
@@ -183,6 +206,24 @@ fn demonstrate(
         clock.advance(tell)?;
     }
     Ok(Ended::Tried)
+}
+
+/// Runs this very program in the client's namespace. How it exits is in its report, and the guard reaps it.
+fn measure(tool: Tool, client: &Namespace) -> Result<Event> {
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .args(&tool.arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .stdout(Stdio::piped());
+    client.adopt(&mut command)?;
+    let name = || format!("run kalive {} in the lab", tool.arguments.join(" "));
+    let mut child = command.spawn().during(name)?;
+    let mut document = String::new();
+    if let Some(mut stdout) = child.stdout.take() {
+        stdout.read_to_string(&mut document).during(name)?;
+    }
+    Ok(Event::Measured(tool, document))
 }
 
 fn interrupt(signal: Signal) -> Interrupt {
