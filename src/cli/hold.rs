@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::target::{FamilyArgs, Target};
+use super::target::FamilyArgs;
 use super::values::duration;
+use crate::domain::target::Target;
 
 /// Where `kalive serve` listens unless told otherwise.
 pub const DEFAULT_PORT: u16 = 7117;

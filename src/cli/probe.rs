@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::target::{FamilyArgs, Target};
+use super::target::FamilyArgs;
 use super::values::duration;
 use crate::domain::options::{Count, Idle, Interval, UserTimeout};
+use crate::domain::target::Target;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -14,5 +14,6 @@ pub(crate) mod serve;
 pub mod socket;
 pub mod state;
 pub mod survival;
+pub mod target;
 pub mod tunables;
 pub mod wheel;

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::cli::hold::{DirectionArg, HoldArgs};
-use crate::cli::target::{Families, Target};
 use crate::domain::hold::ladder::{FINEST, LONGEST, Ladder, SHORTEST, Search, VERDICT};
 use crate::domain::options::Idle;
+use crate::domain::target::{Families, Target};
 use crate::error::{Error, Result};
 use crate::sys::tcp::Origin;
 

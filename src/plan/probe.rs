@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::probe::{Outcome, Preset, ProbeArgs};
-use crate::cli::target::{Families, Target};
+use crate::domain::target::{Families, Target};
 use crate::error::{Error, Result};
 use crate::sys::tcp::{Options, Origin};
 

@@ -162,7 +162,7 @@ impl OptionsReport {
 impl Report {
     /// The report before anything has happened.
     pub(crate) fn new(plan: &Plan) -> Self {
-        let target = |target: &crate::cli::target::Target| TargetReport {
+        let target = |target: &crate::domain::target::Target| TargetReport {
             target: target.to_string(),
             address: None,
             local: None,

@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
-use crate::cli::target::{Families, Target};
+use crate::domain::target::{Families, Target};
 use crate::error::{During as _, Error, Result};
 
 /// The addresses of `target`, at least one.

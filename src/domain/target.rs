@@ -1,0 +1,184 @@
+//! A host and a port to connect to, and over which address families.
+
+use std::fmt;
+use std::net::{Ipv6Addr, SocketAddr};
+
+/// Where to connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    host: String,
+    port: u16,
+}
+
+impl Target {
+    /// From `host:port` or `[v6]:port`, or only a host where there is a default port.
+    ///
+    /// # Errors
+    /// What is wrong, and how to write it.
+    pub fn parse(text: &str, default_port: Option<u16>) -> Result<Self, String> {
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            let (host, port) = (address.ip().to_string(), address.port());
+            return if port == 0 {
+                Err(no_port(text))
+            } else {
+                Ok(Self { host, port })
+            };
+        }
+        let (host, port) = match text.rsplit_once(':') {
+            _ if is_v6(text) || text.ends_with(']') => (text, None),
+            Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
+            Some(_) => {
+                return Err(format!(
+                    "'{text}' is no address: write an IPv6 one as [v6]:port"
+                ));
+            }
+            None => (text, None),
+        };
+        let host = host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(host);
+        if host.is_empty()
+            || host
+                .contains(|character: char| character.is_whitespace() || "/[]@".contains(character))
+        {
+            return Err(format!(
+                "'{host}' is not a host: write host:port or [v6]:port"
+            ));
+        }
+        let port = match port {
+            Some(port) => port
+                .parse()
+                .ok()
+                .filter(|&port| port > 0)
+                .ok_or_else(|| no_port(port))?,
+            None => default_port
+                .ok_or_else(|| format!("a port is missing: write {}", with_port(host)))?,
+        };
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+
+    /// The name or address, without brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, not 0.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+fn is_v6(text: &str) -> bool {
+    // A scope such as %eth0 is the resolver's to understand.
+    let address = text.split_once('%').map_or(text, |(address, _)| address);
+    address.parse::<Ipv6Addr>().is_ok()
+}
+
+fn no_port(text: &str) -> String {
+    format!("'{text}' has no port from 1 to 65535")
+}
+
+fn with_port(host: &str) -> String {
+    if is_v6(host) {
+        format!("[{host}]:443")
+    } else {
+        format!("{host}:443")
+    }
+}
+
+/// Which address families to use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Families {
+    /// Whatever the name has.
+    Any,
+    /// IPv4.
+    OnlyV4,
+    /// IPv6.
+    OnlyV6,
+}
+
+impl Families {
+    /// Whether an address is of a wanted family.
+    #[must_use]
+    pub fn contain(self, address: &SocketAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OnlyV4 => address.is_ipv4(),
+            Self::OnlyV6 => address.is_ipv6(),
+        }
+    }
+}
+
+impl fmt::Display for Families {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Any => "IPv4 or IPv6",
+            Self::OnlyV4 => "IPv4",
+            Self::OnlyV6 => "IPv6",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets() {
+        for (text, default, expected) in [
+            ("db:5432", None, "db:5432"),
+            ("10.0.0.1:80", None, "10.0.0.1:80"),
+            ("[::1]:80", None, "[::1]:80"),
+            ("[fe80::1%eth0]:80", None, "[fe80::1%eth0]:80"),
+            ("db", Some(7117), "db:7117"),
+            ("::1", Some(7117), "[::1]:7117"),
+            ("[::1]", Some(7117), "[::1]:7117"),
+        ] {
+            let target = Target::parse(text, default).map(|target| target.to_string());
+            assert_eq!(target.as_deref(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_says_what_is_right() {
+        for (text, said) in [
+            ("db", "a port is missing: write db:443"),
+            ("::1", "a port is missing: write [::1]:443"),
+            ("db:0", "'0' has no port from 1 to 65535"),
+            ("10.0.0.1:0", "has no port"),
+            ("db:http", "'http' has no port"),
+            ("db:99999", "'99999' has no port"),
+            (":80", "'' is not a host"),
+            ("http://db:80", "is no"),
+            ("1::2::3:80", "write an IPv6 one as [v6]:port"),
+            ("a b:80", "is not a host"),
+        ] {
+            let error = Target::parse(text, None).unwrap_err();
+            assert!(error.contains(said), "{text}: {error}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_panics(text in ".{0,40}") {
+            let _ = Target::parse(&text, None);
+            let _ = Target::parse(&text, Some(1));
+        }
+    }
+}
