@@ -3,6 +3,7 @@
 mod explain;
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -55,7 +56,7 @@ pub(crate) struct Report {
     #[serde(skip)]
     resolution: Duration,
     #[serde(skip)]
-    max: Duration,
+    range: RangeInclusive<Duration>,
     #[serde(skip)]
     spoke: Vec<Duration>,
     #[serde(skip)]
@@ -180,7 +181,7 @@ impl Report {
             warnings: Vec::new(),
             explanation: Vec::new(),
             resolution: plan.search.resolution,
-            max: plan.search.max,
+            range: plan.search.min..=plan.search.max,
             spoke: Vec::new(),
             keepalive_only: false,
             round_trip: Duration::ZERO,
@@ -292,7 +293,7 @@ impl Report {
         let (whole, limit) = (self.complete && self.inconclusive.is_none(), self.limit);
         let resolution = self.resolution;
         for found in &mut self.directions {
-            found.conclude(resolution, whole, self.max, limit);
+            found.conclude(resolution, whole, &self.range, limit);
         }
         self.spoke.sort();
         // What the network repeated, because it got lost at first, breaks a silence here and there.
@@ -384,7 +385,13 @@ impl Found {
         }
     }
 
-    fn conclude(&mut self, resolution: Duration, whole: bool, max: Duration, limit: Option<Limit>) {
+    fn conclude(
+        &mut self,
+        resolution: Duration,
+        whole: bool,
+        range: &RangeInclusive<Duration>,
+        limit: Option<Limit>,
+    ) {
         self.samples.sort_by_key(|sample| sample.earliest);
         let finding = verdict::judge(&self.samples, resolution);
         self.answered = finding.lower;
@@ -415,15 +422,24 @@ impl Found {
             return;
         }
         if let Some((lower, upper)) = finding.bracket() {
-            self.timeout = Some(Timeout { lower, upper });
-            self.expiry = finding.expiry();
+            // Where nothing was answered only the shortest silence tells something: that even it is too long.
+            let shortest = *range.start() * 2 + resolution;
             if !finding.supported {
-                self.timeout = None;
-                self.expiry = None;
                 self.inconclusive =
                     Some("a single connection was lost, and nothing else supports that".to_owned());
+            } else if finding.lower.is_none() && upper > shortest {
+                self.inconclusive = Some(format!(
+                    "no silence was answered, and none shorter than {:.1} s was tried",
+                    upper.as_secs_f64()
+                ));
+            } else {
+                self.timeout = Some(Timeout { lower, upper });
+                self.expiry = finding.expiry();
             }
-        } else if finding.lower.is_some_and(|lower| lower + resolution >= max) {
+        } else if finding
+            .lower
+            .is_some_and(|lower| lower + resolution >= *range.end())
+        {
             self.expiry = Some(Expiry::None);
         } else {
             self.inconclusive = Some(match finding.lower {
