@@ -280,9 +280,16 @@ impl TargetReport {
             (Outcome::Closed, _) => String::from(
                 "The peer closed the connection with a FIN: a limit of its own, or it was told to.",
             ),
+            (Outcome::Unresponsive, _) if end.answered_otherwise => String::from(
+                "The service answered the heartbeat, but not with what --expect names.",
+            ),
             (Outcome::Unresponsive, _) => String::from(
                 "The kernel at the far end acknowledged the heartbeat and the service did not answer: it is \
                  stuck, and TCP keepalive cannot see that. Use a timeout in the application.",
+            ),
+            (Outcome::Interrupted, Phase::InFlight) => format!(
+                "Interrupted; data has been unacknowledged for {:.1} s, which suspends keepalive.",
+                end.after.as_secs_f64()
             ),
             (Outcome::Interrupted, _) => String::from("Interrupted before its end."),
         };

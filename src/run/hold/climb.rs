@@ -9,6 +9,7 @@ use crate::domain::moment::Moment;
 use crate::error::Result;
 
 use super::event::Event;
+use super::probing::RATE_LIMIT;
 use super::session::{Role, State};
 use super::speak::ROUNDED;
 use super::world::Id;
@@ -290,7 +291,9 @@ impl Run<'_> {
     fn judge(&mut self, ladder: usize) -> Result<()> {
         let finding = self.finding(ladder);
         let search = self.plan.search;
-        let slack = self.spacing() * self.tries.decisive().saturating_sub(1);
+        // Where something gets lost, tries are so far apart that each is one of its own.
+        let apart = self.spacing().max(RATE_LIMIT);
+        let slack = apart * self.tries.decisive().saturating_sub(1);
         let waiting = self.waiting(ladder).next().is_some();
         let pass = self.ladders.get(ladder).map_or(PASSES, |l| l.pass);
         let next = match finding.upper {

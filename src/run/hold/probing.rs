@@ -39,6 +39,28 @@ pub(super) struct Manner {
     pub(super) needed: u32,
     /// Whether an answered keepalive is to be confirmed with data.
     pub(super) confirm: bool,
+    /// Whether packets get lost by chance on this path.
+    pub(super) lossy: bool,
+}
+
+/// A kernel answers keepalive probes of one connection at most this often (`tcp_invalid_ratelimit`, 500 ms, and
+/// some of the way): where the answer to the first is lost, others that come sooner tell nothing.
+pub(super) const RATE_LIMIT: Duration = Duration::from_millis(520);
+/// So many tries are independent of the first ones also where nothing has been lost so far.
+const INDEPENDENT: u32 = 2;
+
+impl Manner {
+    /// How long after a try of this number, counted from 1, the next one is made, or the loss is stated.
+    fn gap(&self, how: How, number: u32) -> Duration {
+        if number >= self.needed {
+            return self.spacing * 2;
+        }
+        let independent = self.lossy || number + INDEPENDENT >= self.needed;
+        match how {
+            How::Keepalive if independent => self.spacing.max(RATE_LIMIT),
+            How::Keepalive | How::Data | How::Asked => self.spacing,
+        }
+    }
 }
 
 /// A session that is being spoken on.
@@ -109,13 +131,7 @@ impl Probing {
             return Step::Over(Answer::Lost);
         }
         self.tries += 1;
-        // The last one is given twice the time.
-        let patience = if self.tries == self.manner.needed {
-            2
-        } else {
-            1
-        };
-        self.next = now + self.manner.spacing * patience;
+        self.next = now + self.manner.gap(self.how, self.tries);
         if self.how == How::Data {
             self.sent_by.push(now);
             Step::Send
@@ -165,8 +181,9 @@ mod tests {
     fn probing(confirm: bool) -> Probing {
         let manner = Manner {
             spacing: Duration::from_millis(50),
-            needed: 2,
+            needed: 3,
             confirm,
+            lossy: false,
         };
         let quiet = (at(0), at(10));
         Probing::begin(How::Keepalive, quiet, &look(2, 3, true), manner, at(5_000))
@@ -190,18 +207,41 @@ mod tests {
         for (now, out, step) in [
             (5_000, 3, Step::Probe),
             (5_005, 4, Step::Wait),
-            (5_050, 4, Step::Probe),
-            (5_055, 5, Step::Wait),
-            (5_149, 5, Step::Wait),
-            (5_150, 5, Step::Over(Answer::Lost)),
+            (5_519, 4, Step::Wait),
+            (5_520, 4, Step::Probe),
+            (5_525, 5, Step::Wait),
+            (6_040, 5, Step::Probe),
+            (6_045, 6, Step::Wait),
+            (6_139, 6, Step::Wait),
+            (6_140, 6, Step::Over(Answer::Lost)),
         ] {
             assert_eq!(probing.step(&look(2, out, true), at(now)), step, "{now}");
         }
         let latest = |decisive| {
-            let sample = probing.sample(Answer::Lost, decisive, at(5_150), 1);
+            let sample = probing.sample(Answer::Lost, decisive, at(6_140), 1);
             sample.latest.as_millis()
         };
-        assert_eq!((latest(1), latest(2), latest(9)), (5_005, 5_055, 5_055));
+        assert_eq!((latest(1), latest(2), latest(9)), (5_005, 5_525, 6_045));
+    }
+
+    /// At first tries follow one another closely; the last two, and all where packets get lost, are out of
+    /// reach of the far end's rate limit.
+    #[test]
+    fn tries_are_independent_of_one_another() {
+        let manner = |lossy| Manner {
+            spacing: Duration::from_millis(50),
+            needed: 5,
+            confirm: false,
+            lossy,
+        };
+        let gaps = |lossy, how| [1, 2, 3, 4, 5].map(|n| manner(lossy).gap(how, n).as_millis());
+        assert_eq!(gaps(false, How::Keepalive), [50, 50, 520, 520, 100]);
+        assert_eq!(gaps(true, How::Keepalive), [520, 520, 520, 520, 100]);
+        assert_eq!(
+            gaps(true, How::Data),
+            [50, 50, 50, 50, 100],
+            "data is always answered"
+        );
     }
 
     #[test]
@@ -211,14 +251,15 @@ mod tests {
         assert_eq!(probing.step(&look(3, 4, true), at(5_001)), Step::Send);
         assert_eq!(probing.step(&look(3, 5, false), at(5_002)), Step::Wait);
         assert_eq!(probing.step(&look(3, 5, false), at(5_051)), Step::Send);
+        assert_eq!(probing.step(&look(3, 5, false), at(5_101)), Step::Send);
         // The answer to a second keepalive is no answer to data.
-        assert_eq!(probing.step(&look(4, 6, false), at(5_060)), Step::Wait);
+        assert_eq!(probing.step(&look(4, 6, false), at(5_110)), Step::Wait);
         assert_eq!(
-            probing.step(&look(4, 6, false), at(5_151)),
+            probing.step(&look(4, 6, false), at(5_201)),
             Step::Over(Answer::Lost)
         );
         assert_eq!(
-            probing.sample(Answer::Lost, 1, at(5_151), 1).latest,
+            probing.sample(Answer::Lost, 1, at(5_201), 1).latest,
             Duration::from_millis(5_001)
         );
     }

@@ -26,6 +26,7 @@ impl Run<'_> {
         };
         let now = self.world.now()?;
         let spacing = self.spacing();
+        let lossy = self.tries.lossy();
         let needed = self.tries.needed();
         let Some(session) = self.sessions.get_mut(id) else {
             return Ok(());
@@ -45,6 +46,7 @@ impl Run<'_> {
             spacing,
             needed,
             confirm: session.token.is_some(),
+            lossy,
         };
         let role = session.role;
         let probing = Probing::begin(how, session.quiet, &look, manner, now);

@@ -24,6 +24,8 @@ pub(crate) struct Application<'a> {
     unacknowledged: Option<(Moment, Duration)>,
     /// When the heartbeat was sent that is not answered.
     unanswered: Option<Moment>,
+    /// Whether it has been told that its time has passed.
+    told_overdue: bool,
     received: Vec<u8>,
 }
 
@@ -34,6 +36,7 @@ impl<'a> Application<'a> {
             due: (*traffic != Traffic::None).then_some(opened),
             unacknowledged: None,
             unanswered: None,
+            told_overdue: false,
             received: Vec::new(),
         }
     }
@@ -48,6 +51,7 @@ impl<'a> Application<'a> {
         self.unacknowledged = Some((now, rto));
         self.due = None;
         self.received.clear();
+        self.told_overdue = false;
         if matches!(self.traffic, Traffic::Heartbeat(_)) {
             self.unanswered = Some(now);
         }
@@ -91,15 +95,30 @@ impl<'a> Application<'a> {
         Some(round(RoundKind::Heartbeat, sent, now, opened))
     }
 
-    /// When the service has had its time, though the kernel there has acknowledged the request: the heartbeat.
+    /// The heartbeat whose time has just passed without an answer, once.
+    pub(crate) fn overdue(&mut self, now: Moment) -> Option<Moment> {
+        let overdue = self.had_its_time(now).filter(|_| !self.told_overdue)?;
+        self.told_overdue = true;
+        Some(overdue)
+    }
+
+    /// The heartbeat that the service has not answered in its time, though the kernel there has acknowledged it.
     pub(crate) fn unresponsive(&self, now: Moment) -> Option<Moment> {
+        self.had_its_time(now)
+            .filter(|_| self.unacknowledged.is_none())
+    }
+
+    /// Whether the service has answered, but not with what is expected.
+    pub(crate) fn answered_otherwise(&self) -> bool {
+        self.unanswered.is_some() && !self.received.is_empty()
+    }
+
+    fn had_its_time(&self, now: Moment) -> Option<Moment> {
         let Traffic::Heartbeat(heartbeat) = self.traffic else {
             return None;
         };
-        let overdue = |sent: &Moment| now >= *sent + heartbeat.every;
         self.unanswered
-            .filter(|_| self.unacknowledged.is_none())
-            .filter(overdue)
+            .filter(|&sent| now >= sent + heartbeat.every)
     }
 
     /// When to look again.
@@ -193,6 +212,9 @@ mod tests {
         assert_eq!(application.unresponsive(at(1_999)), None);
         assert_eq!(application.next_look(at(1)), Some(at(2_000)));
         assert_eq!(application.unresponsive(at(2_000)), Some(at(0)));
+        assert!(!application.answered_otherwise());
+        assert_eq!(application.overdue(at(2_000)), Some(at(0)));
+        assert_eq!(application.overdue(at(2_001)), None, "told once");
     }
 
     #[test]
@@ -201,6 +223,7 @@ mod tests {
         let mut application = Application::new(&traffic, at(0));
         application.sent(at(0), RTO);
         assert_eq!(application.received(b"220 mail\r\n", at(1), at(0)), None);
+        assert!(application.answered_otherwise());
         assert!(application.received(b"250 OK\r\n", at(2), at(0)).is_some());
     }
 

@@ -67,6 +67,7 @@ impl<'s> Context<'s> {
             predicted: None,
             within_prediction: None,
             still_established: false,
+            answered_otherwise: false,
             netstat: both.map(|(before, after)| netstat::grown(before, after)),
             suspended: if suspended < SUSPENDED {
                 Duration::ZERO

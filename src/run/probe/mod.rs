@@ -137,6 +137,8 @@ pub(crate) struct End {
     pub(crate) within_prediction: Option<bool>,
     /// Whether the kernel still held the connection ESTABLISHED.
     pub(crate) still_established: bool,
+    /// Whether the service answered the heartbeat, but not with what was expected.
+    pub(crate) answered_otherwise: bool,
     /// By how much the namespace's counters grew meanwhile, whoever caused it; `None` if unreadable.
     pub(crate) netstat: Option<Counters>,
     /// How long the machine was suspended meanwhile.

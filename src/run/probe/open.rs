@@ -6,12 +6,13 @@ use std::time::Duration;
 use super::application::Application;
 use super::end::{Context, Emit, classify, take_error};
 use super::watch::{Seen, Snapshot, Watch};
-use super::{CountedFrom, End, Event, Instant, Opened, Phase, Round, RoundKind};
+use super::{CountedFrom, End, Event, Instant, Opened, Phase, Round, RoundKind, Settings};
 use crate::cli::probe::Outcome;
 use crate::domain::moment::Moment;
 use crate::domain::prediction::{self, Keepalive, Prediction, Retransmission};
 use crate::domain::state::State;
 use crate::error::{During as _, Error, Result};
+use crate::plan::probe::Traffic;
 use crate::sys::error_queue;
 use crate::sys::tcp::{Connection, Effective};
 
@@ -51,6 +52,11 @@ impl<'s> Open<'s> {
             keepalive(effective.during(|| format!("reading back the options for {peer}"))?);
         let snapshot = snapshot(&connection, instant)?;
         let since = instant.event;
+        let predicted = match settings.plan.traffic {
+            // Keepalive is suspended all the time.
+            Traffic::InFlight { .. } => retransmission(snapshot.info.rto, &options, settings),
+            Traffic::None | Traffic::Heartbeat(_) => prediction::idle(&options, settings.rate),
+        };
         emit(Event::Connected {
             target: context.target,
             opened: Box::new(Opened {
@@ -58,7 +64,7 @@ impl<'s> Open<'s> {
                 local: connection.local(),
                 after,
                 options,
-                predicted: prediction::idle(&options, settings.rate),
+                predicted,
                 rate: settings.rate,
             }),
         })?;
@@ -131,7 +137,7 @@ impl<'s> Open<'s> {
         if let Some(error) = self.look(instant, context, emit)? {
             return self.died(error, instant, context, emit).map(Some);
         }
-        if let Some(sent) = self.application.unresponsive(instant.now) {
+        if let Some(sent) = self.application.overdue(instant.now) {
             let at = sent.since(self.since);
             let round = Round {
                 kind: RoundKind::Heartbeat,
@@ -143,14 +149,15 @@ impl<'s> Open<'s> {
                 target: context.target,
                 round,
             })?;
+        }
+        if let Some(sent) = self.application.unresponsive(instant.now) {
             let after = instant.now.since(sent);
             let from = CountedFrom::HeartbeatSent;
-            return Ok(Some(context.end(
-                Phase::Idle,
-                Outcome::Unresponsive,
-                from,
-                after,
-            )));
+            let end = context.end(Phase::Idle, Outcome::Unresponsive, from, after);
+            return Ok(Some(End {
+                answered_otherwise: self.application.answered_otherwise(),
+                ..end
+            }));
         }
         if self.is_enough(context, instant.now) {
             let end = self.end(Outcome::Alive, silence(instant.now, &self.watch), context);
@@ -166,7 +173,21 @@ impl<'s> Open<'s> {
     pub(super) fn interrupt(&mut self, now: Moment, context: &Context, emit: Emit) -> Result<End> {
         let last = self.watch.end();
         self.tell(last, now, context, emit)?;
-        Ok(self.end(Outcome::Interrupted, now.since(self.watch.heard()), context))
+        let Some((sent, rto)) = self.application.unacknowledged() else {
+            return Ok(self.end(Outcome::Interrupted, now.since(self.watch.heard()), context));
+        };
+        let after = now.since(sent);
+        let end = context.end(
+            Phase::InFlight,
+            Outcome::Interrupted,
+            CountedFrom::DataSent,
+            after,
+        );
+        let predicted = retransmission(rto, &self.watch.options(), context.settings);
+        Ok(End {
+            predicted: Some(predicted),
+            ..end
+        })
     }
 
     fn end(&self, outcome: Outcome, after: Duration, context: &Context) -> End {
@@ -259,9 +280,18 @@ impl<'s> Open<'s> {
         let (end, rule) = if let Some((sent, rto)) = in_flight {
             let after = instant.event.since(sent);
             let end = context.end(Phase::InFlight, outcome, CountedFrom::DataSent, after);
-            (end, Some(self.retransmission(rto, context)?))
+            (
+                end,
+                Some(retransmission(rto, &self.watch.options(), context.settings)),
+            )
         } else {
-            for seen in self.watch.look(&snapshot) {
+            // What the peer said last is the end itself, such as a RST.
+            let seen = self
+                .watch
+                .look(&snapshot)
+                .into_iter()
+                .filter(|seen| *seen != Seen::PeerSpoke);
+            for seen in seen {
                 self.tell(Some(seen), instant.now, context, emit)?;
             }
             let last = self.watch.end();
@@ -286,20 +316,6 @@ impl<'s> Open<'s> {
             still_established,
             ..end
         })
-    }
-
-    fn retransmission(&self, rto: Duration, context: &Context) -> Result<Prediction> {
-        let settings = context.settings;
-        let effective = self.connection.effective();
-        let effective = effective
-            .during(|| format!("reading back the options for {}", self.connection.peer()))?;
-        let options = Retransmission {
-            rto,
-            rto_max: settings.rto_max,
-            retries: settings.retries2,
-            user_timeout: effective.user_timeout,
-        };
-        Ok(prediction::in_flight(&options, settings.rate))
     }
 
     fn tell_answer(&mut self, round: Option<Round>, context: &Context, emit: Emit) -> Result<()> {
@@ -335,6 +351,17 @@ impl<'s> Open<'s> {
             }),
         }
     }
+}
+
+/// What applies while data is unacknowledged.
+fn retransmission(rto: Duration, options: &Keepalive, settings: &Settings) -> Prediction {
+    let options = Retransmission {
+        rto,
+        rto_max: settings.rto_max,
+        retries: settings.retries2,
+        user_timeout: options.user_timeout,
+    };
+    prediction::in_flight(&options, settings.rate)
 }
 
 /// Both ends of the time are read in ticks, and we may be woken late.
