@@ -1,4 +1,4 @@
-//! SIGINT and SIGTERM as something to look at between two steps, or to wait for, instead of a
+//! SIGINT, SIGTERM and SIGHUP as something to look at between two steps, or to wait for, instead of a
 //! sudden end: the report so far is printed first.
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -23,20 +23,20 @@ pub(crate) struct Interrupts {
 pub enum Interrupt {
     /// SIGINT.
     Interrupted,
-    /// SIGTERM.
+    /// SIGTERM, or SIGHUP: the terminal is gone.
     Terminated,
 }
 
 impl Interrupts {
-    /// From now on SIGINT and SIGTERM are held for [`Self::pending`], in this thread and those it starts.
+    /// From now on these signals are held for [`Self::pending`], in this thread and those it starts.
     ///
     /// # Errors
     /// When the system refuses the signal descriptor.
     pub(crate) fn hold() -> Result<Self> {
-        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM]);
+        let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
         signals
             .thread_block()
-            .during(|| "blocking SIGINT and SIGTERM")?;
+            .during(|| "blocking SIGINT, SIGTERM and SIGHUP")?;
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let descriptor = SignalFd::with_flags(&signals, flags).during(|| "signalfd")?;
         Ok(Self {
@@ -49,11 +49,11 @@ impl Interrupts {
     pub(crate) fn pending(&mut self) -> Option<Interrupt> {
         let arrived = self.descriptor.read_signal().ok().flatten()?;
         let _ = self.signals.thread_unblock();
-        let terminated = i32::try_from(arrived.ssi_signo) == Ok(libc::SIGTERM);
-        Some(if terminated {
-            Interrupt::Terminated
-        } else {
+        let interrupted = i32::try_from(arrived.ssi_signo) == Ok(libc::SIGINT);
+        Some(if interrupted {
             Interrupt::Interrupted
+        } else {
+            Interrupt::Terminated
         })
     }
 }
