@@ -460,6 +460,15 @@ fn the_summary_fits_80_columns_and_counts_every_state() {
     assert!(stdout("inspect --color always").contains("\x1b["));
 }
 
+#[test]
+fn the_summary_counts_protection_only_where_connections_were_asked_for() {
+    for (states, shown) in [("listen", false), ("listen,established", true)] {
+        let text = stdout(&format!("inspect --state {states}"));
+        assert_eq!(text.contains("by SO_KEEPALIVE"), shown, "{text}");
+        assert!(text.contains("LISTEN"), "{text}");
+    }
+}
+
 /// A table for pipes: one line a socket, whole addresses, no count at the end.
 #[test]
 fn a_list_off_a_terminal_is_neither_cut_nor_wrapped() {
@@ -626,11 +635,16 @@ fn a_copy_of_proc_is_read() {
         value!([{"pid": 812, "fd": 7, "name": "post gres"}])
     );
     let missing = report["incomplete"].as_array().unwrap();
-    assert_eq!(missing.len(), 1);
+    assert_eq!(missing.len(), 2, "{missing:?}");
     assert_eq!(
         missing[0]["what"],
         "1 of the lines of tests/data/proc/net/tcp"
     );
+    let no_ipv6 = value!({
+        "what": "the IPv6 sockets",
+        "why": "tests/data/proc/net/tcp6 is not in this copy of /proc",
+    });
+    assert_eq!(missing[1], no_ipv6);
 
     let text = stdout("inspect --proc tests/data/proc");
     assert!(

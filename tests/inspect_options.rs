@@ -596,6 +596,18 @@ fn survival_by_options() {
         let of_process = processes.iter().find(|one| one["name"] == *name).unwrap();
         assert_eq!(of_process["verdicts"]["protected"], protected);
     }
+    // Data in flight suspends what would be enough, and does not help what is too late.
+    for (idle, verdict, reason) in [
+        (60, "unknown", "suspended"),
+        (7_200, "at-risk", "idle-too-long"),
+    ] {
+        let mut connection = Connection::to(&listener);
+        set(&connection.client, Some(idle), Some(10), None);
+        connection.stuff();
+        let (survives, ..) = judged(&connection, "--options");
+        assert_eq!(survives["verdict"], verdict, "{survives}");
+        assert_eq!(survives["reason"], reason, "{survives}");
+    }
     // What the timer alone tells, and what it does not.
     let connection = Connection::to(&listener);
     assert_eq!(judged(&connection, "").0["reason"], "no-keepalive");

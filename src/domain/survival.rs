@@ -23,6 +23,9 @@ pub struct Evidence {
     pub keepalive: Option<Keepalive>,
     /// The keepalive timer, if that is the one that is armed.
     pub armed: Option<Armed>,
+    /// Whether data in flight or a closed window has a timer of its own armed: until that is over, keepalive
+    /// sends nothing, and the waits between what is sent instead grow (TCP_RTO_MAX: to two minutes).
+    pub suspended: bool,
     /// How long the connection has been silent.
     pub silence: Option<Duration>,
 }
@@ -88,6 +91,8 @@ pub enum Doubt {
     Hidden(Hidden),
     /// The keepalive timer runs, but says only what is left of it: `TCP_KEEPIDLE` and the rest are not known.
     TimerOnly,
+    /// Its keepalive would be enough, but is suspended: what is sent instead of probes is not judged.
+    Suspended,
 }
 
 impl Verdict {
@@ -119,6 +124,7 @@ impl Verdict {
             Self::Unknown(doubt) => match doubt {
                 Doubt::Hidden(_) => "hidden",
                 Doubt::TimerOnly => "timer-only",
+                Doubt::Suspended => "suspended",
             },
         }
     }
@@ -176,6 +182,9 @@ impl fmt::Display for Verdict {
                 Doubt::TimerOnly => {
                     "the armed timer tells what is left of it, not TCP_KEEPIDLE: --options reads that"
                 }
+                Doubt::Suspended => {
+                    "data in flight suspends keepalive, and what is sent instead of probes is not judged"
+                }
             },
         })
     }
@@ -200,6 +209,7 @@ pub fn sysctls_would_protect(
         enabled: Enabled::On,
         keepalive: Some(followed),
         armed: None,
+        suspended: false,
         silence: None,
     };
     overrides && matches!(judge(&following, limit, rate), Verdict::Protected(_))
@@ -222,7 +232,11 @@ pub fn judge(evidence: &Evidence, limit: Duration, rate: TickRate) -> Verdict {
             _ => Verdict::Unknown(Doubt::TimerOnly),
         },
         (Enabled::On | Enabled::Unknown(_), Some(keepalive)) => {
-            with_options(evidence, &keepalive, limit, rate)
+            match with_options(evidence, &keepalive, limit, rate) {
+                // What is too late when idle is no better while suspended: only the good verdict is in doubt.
+                Verdict::Protected(_) if evidence.suspended => Verdict::Unknown(Doubt::Suspended),
+                verdict => verdict,
+            }
         }
     }
 }

@@ -21,6 +21,7 @@ fn evidence(keepalive: Keepalive) -> Evidence {
         enabled: Enabled::On,
         keepalive: Some(keepalive),
         armed: None,
+        suspended: false,
         silence: None,
     }
 }
@@ -101,12 +102,33 @@ fn a_timer_that_was_armed_for_longer_counts() {
     assert_eq!(judge(&known, LIMIT, hz(250)), on_time);
 }
 
+/// While data is in flight no probe is sent: what would be enough is not known to be, what is not enough stays so.
+#[test]
+fn suspended_keepalive_protects_nothing() {
+    for (options, reason) in [
+        ((60, 10, 9, 0), "suspended"),
+        ((7_200, 75, 9, 0), "idle-too-long"),
+        ((300, 75, 9, 0), "one-try"),
+    ] {
+        let (idle, interval, count, user_timeout) = options;
+        let mut known = evidence(keepalive(idle, interval, count, user_timeout));
+        known.suspended = true;
+        let verdict = judge(&known, LIMIT, hz(250));
+        assert_eq!(verdict.reason(), reason, "{options:?}: {verdict:?}");
+    }
+    let mut off = evidence(keepalive(60, 10, 9, 0));
+    off.enabled = Enabled::Off;
+    off.suspended = true;
+    assert_eq!(judge(&off, LIMIT, hz(250)).reason(), "no-keepalive");
+}
+
 #[test]
 fn by_the_timer_alone() {
     let mut known = Evidence {
         enabled: Enabled::Off,
         keepalive: None,
         armed: None,
+        suspended: false,
         silence: None,
     };
     let reason = |known: &Evidence| judge(known, LIMIT, hz(250)).reason();

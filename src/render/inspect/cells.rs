@@ -250,7 +250,7 @@ fn push_verdict(cell: &mut String, row: &Row) -> fmt::Result {
             Risk::TimerTooLong(left) => write!(cell, "no: timer {}", Brief(left)),
         },
         Verdict::Unknown(doubt) => match doubt {
-            Doubt::Hidden(_) => cell.write_str("?: data in flight"),
+            Doubt::Hidden(_) | Doubt::Suspended => cell.write_str("?: data in flight"),
             Doubt::TimerOnly => cell.write_str("?: timer only"),
         },
     }

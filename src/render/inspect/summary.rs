@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crate::domain::options::Origin;
+use crate::domain::state::State;
 use crate::domain::tunables::{self, Tunable};
 use crate::render::Layout;
 use crate::render::summary::{self, Meaning};
@@ -42,7 +43,10 @@ pub(super) fn write(
         )?;
     }
     summary::section(out, layout, "TCP sockets by state", &states(report, layout))?;
-    summary::section(out, layout, PROTECTION, &protection(report, layout))?;
+    // Zeros would say that there are no connections, where nobody looked for them.
+    if report.states.contains_key(&State::Established) {
+        summary::section(out, layout, PROTECTION, &protection(report, layout))?;
+    }
     survival(out, report, top, layout)
 }
 

@@ -95,6 +95,7 @@ fn known(row: &Row) -> survival::Evidence {
             Options::NotAsked | Options::Unknown(_) => None,
         },
         armed,
+        suspended: matches!(timer.kind, TimerKind::Retransmit | TimerKind::Persist),
         silence: row.socket.idle(),
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Opened {
     tables: Vec<Table>,
 }
 
-/// A table of sockets, or why it could not be opened; `None` where the kernel has none.
+/// A table of sockets, or why it could not be opened; `None` where the kernel, or the copy, has none.
 struct Table {
     path: PathBuf,
     file: io::Result<Option<File>>,
@@ -92,7 +92,7 @@ pub(super) fn read_sockets(
         }))?,
         (None, _) => {}
     }
-    read_tables(opened.tables, emit, each)?;
+    read_tables(&plan.source, opened.tables, emit, each)?;
     Ok(SourceUsed::Proc)
 }
 
@@ -141,9 +141,18 @@ fn describe(loss: DumpLoss) -> Option<String> {
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }
 
-fn read_tables(tables: Vec<Table>, emit: Emit, each: Each) -> Outcome<()> {
+fn read_tables(source: &Source, tables: Vec<Table>, emit: Emit, each: Each) -> Outcome<()> {
     for Table { path, file } in tables {
         let Some(file) = file.during(|| format!("open {}", path.display()))? else {
+            // Only of the live kernel a missing table tells that there is no IPv6.
+            if let Source::Copy(_) = source {
+                emit(Event::Incomplete(Incomplete {
+                    what: String::from("the IPv6 sockets"),
+                    why: format!("{} is not in this copy of /proc", path.display()),
+                    hides_sockets: true,
+                    pids: Vec::new(),
+                }))?;
+            }
             continue;
         };
         let table = BufReader::new(file);
