@@ -215,6 +215,9 @@ pub fn sysctls_would_protect(
     overrides && matches!(judge(&following, limit, rate), Verdict::Protected(_))
 }
 
+/// TCP_RTO_MAX, the most that `tcp_rto_max_ms` takes too.
+const LONGEST_RTO: Duration = Duration::from_secs(120);
+
 /// Times are rounded to ticks on their way here: so much more than `TCP_KEEPIDLE` is none.
 const ROUNDING: Duration = Duration::from_millis(100);
 
@@ -233,8 +236,14 @@ pub fn judge(evidence: &Evidence, limit: Duration, rate: TickRate) -> Verdict {
         },
         (Enabled::On | Enabled::Unknown(_), Some(keepalive)) => {
             match with_options(evidence, &keepalive, limit, rate) {
-                // What is too late when idle is no better while suspended: only the good verdict is in doubt.
-                Verdict::Protected(_) if evidence.suspended => Verdict::Unknown(Doubt::Suspended),
+                // What is too late when idle is no better while suspended: only the good verdict is in doubt. What is
+                // sent again instead of probes never comes later than the longest retransmission timeout.
+                Verdict::Protected(_)
+                    if evidence.suspended
+                        && limit <= LONGEST_RTO.saturating_add(rate.lateness(LONGEST_RTO)) =>
+                {
+                    Verdict::Unknown(Doubt::Suspended)
+                }
                 verdict => verdict,
             }
         }
