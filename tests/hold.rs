@@ -229,6 +229,17 @@ fn a_path_that_does_not_forget_within_max_is_said_to_remember_for_longer() {
 #[test]
 fn at_least_and_verify_are_answered_by_the_exit_code() {
     in_lab_user_namespace(|| {
+        // What is asked lies in a bracket this wide, and the report says so.
+        fn untold() {
+            let lab = lab(forgetting(3, OnExpiry::Drop));
+            let ran = hold(
+                &lab,
+                &format!("{} --max 6s --resolution 1s --at-least 3s", servers()[0]),
+            );
+            let explanation = ran.report["explanation"].to_string();
+            assert_eq!(ran.code, Some(2), "{} {}", ran.report, ran.errors);
+            assert!(explanation.contains("cannot be told"), "{explanation}");
+        }
         fn exits(options: &str, code: i32) {
             let lab = lab(forgetting(3, OnExpiry::Drop));
             let ran = hold(&lab, &format!("{} --max 6s {options}", servers()[0]));
@@ -245,6 +256,7 @@ fn at_least_and_verify_are_answered_by_the_exit_code() {
             exits("--at-least 5s", 1),
             exits("--verify 1s,2s", 0),
             exits("--verify 5s", 1),
+            untold(),
         ];
     });
 }
@@ -357,6 +369,8 @@ fn a_servers_own_limit_is_named_as_what_it_is() {
             assert_eq!(ran.expiry("outbound"), expiry, "{}", ran.report);
             ran.brackets("outbound", 4.0, 0.1);
             assert_eq!(ran.direction("outbound")["counted_from"], "start");
+            let explanation = ran.report["explanation"].to_string();
+            assert!(!explanation.contains("Only data"), "{explanation}");
             assert!(ran.report["recommendation"].is_null());
         }
         together![

@@ -87,7 +87,10 @@ pub(crate) fn finish(
 
 fn table(out: &mut dyn Write, report: &Report, layout: Layout) -> io::Result<()> {
     if !report.directions.is_empty() {
-        let mut table = summary::table(layout, &["WHO SPEAKS", "THE PATH REMEMBERS", "AND THEN"]);
+        let mut table = summary::table(
+            layout,
+            &["WHO SPEAKS", "SILENT CONNECTIONS LAST", "AND THEN"],
+        );
         for found in &report.directions {
             let meaning = match found.expiry {
                 Some(Expiry::None) => Meaning::Good,
@@ -274,6 +277,7 @@ mod tests {
     use crate::domain::hold::Direction;
     use crate::domain::wheel::{Hz, TickRate};
     use crate::plan;
+    use crate::report::hold::Verdict;
 
     const LAYOUT: Layout = Layout {
         width: 80,
@@ -301,7 +305,12 @@ mod tests {
 
     /// Five seconds outbound, nothing inbound; `end` comes last.
     fn report(end: Option<Event>) -> Report {
-        let line = "kalive hold 192.0.2.1:80 --max 20s";
+        asked("", end)
+    }
+
+    /// The same, with more options.
+    fn asked(options: &str, end: impl IntoIterator<Item = Event>) -> Report {
+        let line = format!("kalive hold 192.0.2.1:80 --max 20s {options}");
         let words = line.split_whitespace();
         let Command::Hold(args) = Cli::try_parse_from(words).unwrap().command else {
             panic!("{line}")
@@ -351,8 +360,8 @@ mod tests {
     fn the_table_draws_the_ages_around_the_edge() {
         let table = rendered(Output::Table, &report(Some(done())));
         let expected = "\
-WHO SPEAKS  THE PATH REMEMBERS  AND THEN
-outbound    4.90s to 5.11s      late packets vanish
+WHO SPEAKS  SILENT CONNECTIONS LAST  AND THEN
+outbound    4.90s to 5.11s           late packets vanish
 
 outbound: + answered, x lost, by silence
 1s +++++|xx 6.01s
@@ -379,11 +388,67 @@ timer is late:
         let report = report(None);
         let table = rendered(Output::Table, &report);
         assert!(
-            table.contains("outbound    longer than 4.90s   unknown"),
+            table.contains("outbound    longer than 4.90s        unknown"),
             "{table}"
         );
         assert!(table.contains("Interrupted"), "{table}");
         assert!(!table.contains("tcp_keepalive_time"), "{table}");
+    }
+
+    /// An age limit ends connections that the kernel keeps alive, and data would not save them.
+    #[test]
+    fn a_limit_that_counts_from_the_start_is_not_blamed_on_the_path() {
+        let died = || Event::Keeper {
+            idle: Duration::from_secs(1),
+            asked: false,
+            survived: false,
+            data_ok: None,
+        };
+        let limit = |counted_from| Event::Limit {
+            expiry: Expiry::ClosedByPeer,
+            lower: Duration::from_millis(4_980),
+            upper: Duration::from_millis(5_020),
+            counted_from,
+        };
+        let uncounted = "without counting them";
+        let said = |events: Vec<Event>| rendered(Output::Json, &asked("", events));
+        assert!(said(vec![died(), done()]).contains(uncounted));
+        for from in [CountedFrom::Start, CountedFrom::Unknown] {
+            let text = said(vec![died(), limit(from), done()]);
+            assert!(!text.contains(uncounted), "{text}");
+        }
+        let report = asked("", [died(), limit(CountedFrom::Start), done()]);
+        let table = rendered(Output::Table, &report);
+        assert!(
+            table.contains("FIN at expiry, counted from the start"),
+            "{table}"
+        );
+        assert!(!table.contains("Only data keeps"), "{table}");
+        assert!(!table.contains("REMEMBERS"), "{table}");
+    }
+
+    #[test]
+    fn at_least_within_the_bracket_is_answered_with_why() {
+        let why = "Whether a silent connection lasts for 5 s cannot be told, outbound: it ends";
+        let report = asked("--at-least 5s", [done()]);
+        assert_eq!(report.verdict(report.at_least), Verdict::Unknown);
+        let table = rendered(Output::Table, &report);
+        assert!(table.contains(why), "{table}");
+        let joined = table.replace('\n', " ");
+        assert!(
+            joined.contains("it ends somewhere between 4.90 s and 5.11 s."),
+            "{table}"
+        );
+        assert!(rendered(Output::Json, &report).contains(why));
+        for (options, verdict) in [
+            ("--at-least 4s", Verdict::Holds),
+            ("--at-least 6s", Verdict::Negative),
+            ("", Verdict::Holds),
+        ] {
+            let report = asked(options, [done()]);
+            assert_eq!(report.verdict(report.at_least), verdict, "{options}");
+            assert!(!rendered(Output::Json, &report).contains("cannot be told"));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::domain::hold::ends::CountedFrom;
-use crate::domain::hold::recommendation::{Recommendation, recommend};
+use crate::domain::hold::recommendation::{Held, Recommendation, recommend};
 use crate::domain::hold::software::{self, Setting};
 use crate::domain::hold::{Direction, Expiry, Sample, verdict};
 use crate::domain::seconds;
@@ -57,6 +57,8 @@ pub(crate) struct Report {
     resolution: Duration,
     #[serde(skip)]
     range: RangeInclusive<Duration>,
+    #[serde(skip)]
+    pub(crate) at_least: Option<Duration>,
     #[serde(skip)]
     spoke: Vec<Duration>,
     #[serde(skip)]
@@ -182,6 +184,7 @@ impl Report {
             explanation: Vec::new(),
             resolution: plan.search.resolution,
             range: plan.search.min..=plan.search.max,
+            at_least: plan.at_least,
             spoke: Vec::new(),
             keepalive_only: false,
             round_trip: Duration::ZERO,
@@ -307,15 +310,25 @@ impl Report {
             .all(|found| found.inconclusive.is_none() && found.expiry.is_some());
         if whole && usable && !self.directions.is_empty() && self.keepalives_hold() {
             let remembers = self.directions.iter().filter_map(Found::remembers).min();
-            self.recommendation =
-                remembers.and_then(|time| recommend(time, TRIES, self.round_trip, rate));
+            if let Some(remembers) = remembers {
+                self.recommend(&Held {
+                    remembers,
+                    tries: TRIES,
+                    round_trip: self.round_trip,
+                    rate,
+                });
+            }
         }
+        self.explanation = self.explain();
+    }
+
+    fn recommend(&mut self, held: &Held) {
+        self.recommendation = recommend(held);
         self.settings = self.recommendation.as_ref().map(|recommended| Settings {
             sysctl: software::sysctl(recommended),
             setsockopt: software::setsockopt(recommended),
-            software: software::settings(recommended),
+            software: software::settings(recommended, held),
         });
-        self.explanation = self.explain();
     }
 
     /// Whether nothing speaks against keepalive as a remedy.

@@ -33,30 +33,49 @@ pub(crate) struct Recommendation {
     pub(crate) survives_lost_probes: u32,
 }
 
-/// For a path that remembers at least `remembers`: `tries` probes arrive before it forgets. `None` where even
-/// the shortest settings are too long.
-pub(crate) fn recommend(
-    remembers: Duration,
-    tries: u32,
-    round_trip: Duration,
-    rate: TickRate,
-) -> Option<Recommendation> {
-    let interval = (remembers.as_secs() / 20).clamp(1, LONGEST_INTERVAL);
+/// What settings have to hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Held {
+    /// The path remembers at least so long.
+    pub(crate) remembers: Duration,
+    /// So many probes have to arrive before it forgets.
+    pub(crate) tries: u32,
+    pub(crate) round_trip: Duration,
+    /// That of the machine whose timers send the probes.
+    pub(crate) rate: TickRate,
+}
+
+impl Held {
+    /// The longest idle time, in seconds, with which every try arrives in time, for software that makes its
+    /// interval of it.
+    pub(crate) fn longest(&self, interval: impl Fn(u64) -> u64) -> Option<u64> {
+        let fits = |idle: u64| {
+            let interval = Duration::from_secs(interval(idle));
+            self.fits(Duration::from_secs(idle), interval)
+        };
+        largest(self.remembers.as_secs().min(MAX_SECONDS), fits)
+    }
+
+    /// Whether the last of the tries arrives in time, every timer as late as can be.
+    fn fits(&self, idle: Duration, interval: Duration) -> bool {
+        let late = |delay| delay + self.rate.lateness(delay);
+        let later = late(interval) * self.tries.saturating_sub(1);
+        late(idle) + later + self.round_trip < self.remembers
+    }
+}
+
+/// `None` where even the shortest settings are too long.
+pub(crate) fn recommend(held: &Held) -> Option<Recommendation> {
+    let interval = (held.remembers.as_secs() / 20).clamp(1, LONGEST_INTERVAL);
+    let idle = Duration::from_secs(held.longest(|_| interval)?);
     let interval = Duration::from_secs(interval);
-    let later = (interval + rate.lateness(interval)) * tries.saturating_sub(1) + round_trip;
-    let fits = |idle: u64| {
-        let idle = Duration::from_secs(idle);
-        idle + rate.lateness(idle) + later < remembers
-    };
-    let idle = largest(remembers.as_secs().min(MAX_SECONDS), fits)?;
-    let idle = Duration::from_secs(idle);
-    let count = tries + SPARE;
+    let count = held.tries + SPARE;
     Some(Recommendation {
         idle,
         interval,
         count,
         user_timeout: idle + interval * count,
-        survives_lost_probes: tries.saturating_sub(1),
+        survives_lost_probes: held.tries.saturating_sub(1),
     })
 }
 
@@ -82,12 +101,12 @@ mod tests {
 
     fn recommended(remembers: u64, hz: u32) -> Option<Recommendation> {
         let rate = TickRate::Known(Hz::new(hz).unwrap());
-        recommend(
-            Duration::from_secs(remembers),
-            3,
-            Duration::from_millis(50),
+        recommend(&Held {
+            remembers: Duration::from_secs(remembers),
+            tries: 3,
+            round_trip: Duration::from_millis(50),
             rate,
-        )
+        })
     }
 
     #[test]
@@ -117,9 +136,14 @@ mod tests {
         #[test]
         fn every_try_fits(remembers in 1_u64..100_000, index in 0_usize..4) {
             let rate = [Hz::new(100), Hz::new(250), Hz::new(1000), None][index].map_or(TickRate::Unknown, TickRate::Known);
-            if let Some(found) = recommend(Duration::from_secs(remembers), 3, Duration::ZERO, rate) {
-                let last = found.idle + rate.lateness(found.idle) + (found.interval + rate.lateness(found.interval)) * 2;
-                proptest::prop_assert!(last < Duration::from_secs(remembers));
+            let remembers = Duration::from_secs(remembers);
+            let held = Held { remembers, tries: 3, round_trip: Duration::ZERO, rate };
+            let last = |idle, interval| idle + rate.lateness(idle) + (interval + rate.lateness(interval)) * 2;
+            if let Some(found) = recommend(&held) {
+                proptest::prop_assert!(last(found.idle, found.interval) < remembers);
+                // Software with one value for both always gets one, too.
+                let both = Duration::from_secs(held.longest(|idle| idle).unwrap());
+                proptest::prop_assert!(last(both, both) < remembers);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! How common software is told the recommended settings, and what misleads there. Text, no judgement.
 
-use super::recommendation::Recommendation;
+use super::recommendation::{Held, Recommendation};
 
 /// A program, what to write where, and what misleads.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -46,20 +46,20 @@ pub(crate) fn setsockopt(recommended: &Recommendation) -> [String; 5] {
 }
 
 /// The same for software that has its own names.
-pub(crate) fn settings(recommended: &Recommendation) -> Vec<Setting> {
-    let mut all = servers(recommended);
-    all.extend(libraries(recommended));
+pub(crate) fn settings(recommended: &Recommendation, held: &Held) -> Vec<Setting> {
+    let mut all = servers(recommended, held);
+    all.extend(libraries(recommended, held));
     all
 }
 
-/// When the last try comes that still counts, in seconds of silence.
-fn last_try(recommended: &Recommendation) -> u64 {
-    let later = recommended.interval * recommended.survives_lost_probes;
-    (recommended.idle + later).as_secs()
+/// For software with one value, of which it makes its interval. Where anything could be recommended a second
+/// fits: no recommended time is shorter.
+fn one_value(held: &Held, interval: impl Fn(u64) -> u64) -> u64 {
+    held.longest(interval).unwrap_or(1)
 }
 
 /// Programs that serve, and their clients.
-fn servers(recommended: &Recommendation) -> Vec<Setting> {
+fn servers(recommended: &Recommendation, held: &Held) -> Vec<Setting> {
     let idle = recommended.idle.as_secs();
     let interval = recommended.interval.as_secs();
     let count = recommended.count;
@@ -86,8 +86,11 @@ fn servers(recommended: &Recommendation) -> Vec<Setting> {
         ),
         setting(
             "Redis",
-            // N, N and a third, N and two thirds.
-            format!("tcp-keepalive {}", (last_try(recommended) * 3 / 5).max(1)),
+            // It divides as integers do, and makes 1 of 0.
+            format!(
+                "tcp-keepalive {}",
+                one_value(held, |idle| (idle / 3).max(1))
+            ),
             Some("N means idle N, interval N/3, count 3; 0 is off"),
         ),
         setting(
@@ -125,12 +128,11 @@ fn servers(recommended: &Recommendation) -> Vec<Setting> {
 }
 
 /// Languages, libraries and tools.
-fn libraries(recommended: &Recommendation) -> Vec<Setting> {
+fn libraries(recommended: &Recommendation, held: &Held) -> Vec<Setting> {
     let idle = recommended.idle.as_secs();
     let interval = recommended.interval.as_secs();
     let count = recommended.count;
-    // One value for idle and interval: as many tries as recommended come by then.
-    let both = (last_try(recommended) / u64::from(recommended.survives_lost_probes + 1)).max(1);
+    let both = one_value(held, |idle| idle);
     let setting = |software, text, trap| Setting {
         software,
         text,
@@ -192,19 +194,25 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::domain::hold::recommendation::recommend;
+    use crate::domain::wheel::{Hz, TickRate};
 
-    fn recommended() -> Recommendation {
-        Recommendation {
-            idle: Duration::from_secs(295),
-            interval: Duration::from_secs(17),
-            count: 5,
-            user_timeout: Duration::from_secs(380),
-            survives_lost_probes: 2,
+    fn held(remembers: u64) -> Held {
+        Held {
+            remembers: Duration::from_secs(remembers),
+            tries: 3,
+            round_trip: Duration::from_millis(50),
+            rate: TickRate::Known(Hz::new(250).unwrap()),
         }
     }
 
-    fn text(software: &str) -> String {
-        let all = settings(&recommended());
+    fn recommended() -> Recommendation {
+        recommend(&held(350)).unwrap()
+    }
+
+    fn text(software: &str, remembers: u64) -> String {
+        let held = held(remembers);
+        let all = settings(&recommend(&held).unwrap(), &held);
         let found = all.into_iter().find(|setting| setting.software == software);
         found.unwrap().text
     }
@@ -216,16 +224,21 @@ mod tests {
             "net.ipv4.tcp_keepalive_time = 295"
         );
         assert_eq!(setsockopt(&recommended())[4], "TCP_USER_TIMEOUT = 380000");
-        assert_eq!(text("nginx"), "listen ... so_keepalive=295:17:5");
-        assert_eq!(text("Node.js"), "socket.setKeepAlive(true, 295000)");
+        assert_eq!(text("nginx", 350), "listen ... so_keepalive=295:17:5");
+        assert_eq!(text("Node.js", 350), "socket.setKeepAlive(true, 295000)");
     }
 
-    /// Of three tries the last one comes no later than with the recommended values: after 329 s.
+    /// Of three tries the last one comes before the path forgets, even if every timer is late: at 250 Hz by
+    /// up to 16.384 s from 129 s on, and by 2.048 s from 16 s on.
     #[test]
     fn software_with_one_value_gets_a_shorter_one() {
-        // 197, 262.7 and 328.3 s.
-        assert_eq!(text("Redis"), "tcp-keepalive 197");
-        // 109, 218 and 327 s.
-        assert_eq!(text("curl"), "--keepalive-time 109");
+        // 167 + 16.384 + 2 * (55 + 2.048) = 297.5 s; with 168 it would be 300.5 s.
+        assert_eq!(text("Redis", 300), "tcp-keepalive 167");
+        // 3 * (97 + 2.048) = 297.1 s; with 98 it would be 300.1 s.
+        assert_eq!(text("curl", 300), "--keepalive-time 97");
+        assert_eq!(text("Redis", 350), "tcp-keepalive 197");
+        assert_eq!(text("curl", 350), "--keepalive-time 114");
+        assert_eq!(text("Redis", 4), "tcp-keepalive 1");
+        assert_eq!(text("curl", 4), "--keepalive-time 1");
     }
 }

@@ -1,6 +1,8 @@
 //! What a measurement means, in words.
 
-use super::{Limit, Report};
+use std::time::Duration;
+
+use super::{Found, Limit, Report};
 use crate::domain::hold::ends::CountedFrom;
 use crate::domain::hold::{Direction, Expiry};
 
@@ -17,7 +19,12 @@ impl Report {
         {
             said.push("The path does forget, but a late packet from this side makes it remember anew: seen from here there is no timeout, and whatever the far end says after it is lost until this side speaks.".to_owned());
         }
-        if self.keepalive_only || self.keepers_die() {
+        // A limit that counts from anything else ends connections however well keepalives are counted, and if
+        // it is one of age, data does not help either.
+        let counts_packets = self
+            .limit
+            .is_none_or(|limit| limit.from == CountedFrom::LastPacket);
+        if counts_packets && (self.keepalive_only || self.keepers_die()) {
             said.push("Keepalives get through and are answered, and yet do not keep connections open: something on the path passes them without counting them. Only data keeps it open.".to_owned());
         }
         match self.limit {
@@ -44,6 +51,36 @@ impl Report {
         if outbound == Some(Expiry::None) && inbound.is_none() {
             said.push("Measured with keepalive probes from this side only: a NAT that lets late clients back in, or a firewall that passes keepalives without counting them, shows itself only with kalive serve at the far end.".to_owned());
         }
+        if let Some(at_least) = self.at_least {
+            let untold = |found| untold(found, at_least);
+            said.extend(self.directions.iter().filter_map(untold));
+        }
         said
     }
+}
+
+/// Why --at-least is answered with neither yes nor no, where nothing is inconclusive otherwise.
+fn untold(found: &Found, at_least: Duration) -> Option<String> {
+    let why = match (found.timeout, found.expiry) {
+        (Some(timeout), _) if timeout.lower < at_least && at_least < timeout.upper => format!(
+            "it ends somewhere between {} and {}",
+            hundredths(timeout.lower.as_millis() / 10),
+            hundredths(timeout.upper.as_millis().div_ceil(10))
+        ),
+        (None, Some(Expiry::None)) => {
+            let longest = found.answered.filter(|longest| *longest < at_least)?;
+            let longest = hundredths(longest.as_millis() / 10);
+            format!("the longest silence that was tried and answered is {longest}")
+        }
+        _ => return None,
+    };
+    Some(format!(
+        "Whether a silent connection lasts for {} s cannot be told, {}: {why}.",
+        at_least.as_secs_f64(),
+        found.direction
+    ))
+}
+
+fn hundredths(count: u128) -> String {
+    format!("{}.{:02} s", count / 100, count % 100)
 }
