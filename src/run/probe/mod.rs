@@ -12,8 +12,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
-
 use crate::cli::probe::Outcome;
 use crate::domain::moment::Moment;
 use crate::domain::prediction::{Keepalive, Prediction};
@@ -24,7 +22,7 @@ use crate::plan::probe::{Payload, Plan, Traffic};
 use crate::sys::netstat::Counters;
 use crate::sys::reactor::{Reactor, Ready};
 use crate::sys::signals::{Interrupt, Interrupts};
-use crate::sys::{clock, sysctl, tick};
+use crate::sys::{clock, limits, sysctl, tick};
 use session::Session;
 
 /// What happens to a target, in this order; rounds many times.
@@ -262,17 +260,13 @@ fn allow_descriptors(targets: usize) -> Result<()> {
     let needed = u64::try_from(targets)
         .unwrap_or(u64::MAX)
         .saturating_add(BESIDE);
-    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).during(|| "getrlimit RLIMIT_NOFILE")?;
-    if needed <= soft {
-        return Ok(());
-    }
-    if needed > hard {
+    let allowed = limits::raise_descriptors().during(|| "RLIMIT_NOFILE")?;
+    if needed > allowed {
         return Err(Error::Usage(format!(
-            "{targets} targets need {needed} open files, and {hard} are allowed (ulimit -Hn)"
+            "{targets} targets need {needed} open files, and {allowed} are allowed (ulimit -Hn)"
         )));
     }
-    setrlimit(Resource::RLIMIT_NOFILE, needed, hard)
-        .during(|| format!("setrlimit RLIMIT_NOFILE={needed}"))
+    Ok(())
 }
 
 /// What a look needs of the clocks.
