@@ -96,6 +96,7 @@ pub(super) fn serve(args: &ServeArgs, global: Global, out: &mut dyn Write) -> Re
         report.add(&event);
         render::serve::event(out, global.output, &event).map_err(Error::Output)
     })?;
+    report.complete = ended.is_none();
     render::serve::finish(out, global.output, &report).map_err(Error::Output)?;
     Ok(ended.map_or(Exit::Holds, Exit::Interrupted))
 }

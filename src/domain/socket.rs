@@ -82,6 +82,16 @@ pub enum TimerKind {
 }
 
 impl TimerKind {
+    /// Every name that [`Self::name`] gives.
+    pub const NAMES: [&str; 6] = [
+        "none",
+        "retransmit",
+        "keepalive",
+        "time-wait",
+        "persist",
+        "unknown",
+    ];
+
     /// From the kernel's number.
     #[must_use]
     pub fn from_kernel(number: u8) -> Self {

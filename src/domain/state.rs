@@ -1,7 +1,10 @@
 //! The states of a TCP socket, as the kernel numbers them, ss(8) abbreviates them and RFC 9293
 //! names them. A number that we do not know keeps its number.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 /// A socket's state (include/net/tcp_states.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,6 +115,23 @@ impl fmt::Display for State {
             (_, Some(row)) => f.pad(row.2),
             (state, None) => f.pad(&format!("UNKNOWN-{}", state.number())),
         }
+    }
+}
+
+/// In JSON: its name.
+impl JsonSchema for State {
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("State")
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<String> = Self::known().map(|state| state.to_string()).collect();
+        json_schema!({
+            "description": "A state as RFC 9293 names it, or the kernel; UNKNOWN- and its number if this version \
+                knows no name.",
+            "type": "string",
+            "anyOf": [{"enum": names}, {"pattern": "^UNKNOWN-[0-9]+$"}],
+        })
     }
 }
 

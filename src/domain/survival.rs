@@ -96,6 +96,24 @@ pub enum Doubt {
 }
 
 impl Verdict {
+    /// Every name that [`Self::name`] gives.
+    pub const NAMES: [&str; 3] = ["protected", "at-risk", "unknown"];
+    /// Every word that [`Self::reason`] gives.
+    pub const REASONS: [&str; 12] = [
+        "enough-tries",
+        "no-keepalive",
+        "idle-too-long",
+        "interval-too-long",
+        "late-timer",
+        "armed-for-longer",
+        "one-try",
+        "one-probe-ends-it",
+        "timer-too-long",
+        "hidden",
+        "timer-only",
+        "suspended",
+    ];
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &'static str {

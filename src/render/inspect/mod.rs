@@ -9,6 +9,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::Layout;
 use super::json::{self, Streamed};
 use super::list::{List, ListColumn};
@@ -19,7 +22,15 @@ use crate::run::inspect::{Held, Incomplete, Row};
 use watch::Line;
 pub(crate) use watch::{MARK_WIDTH, Screen};
 
-const SCHEMA: &str = "kalive.inspect/1";
+pub(crate) const SCHEMA: &str = "kalive.inspect/1";
+
+/// An event of NDJSON.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(crate) enum EventLine<'a> {
+    /// A socket, with -s.
+    Socket(SocketReport<'a>),
+}
 
 /// One of the formats, and what it needs to know of the plan.
 pub(crate) struct Renderer {
@@ -90,7 +101,8 @@ impl Renderer {
                 streamed.item(out, &SocketReport::new(row, self.limit))
             }
             Format::Events => {
-                json::event(out, SCHEMA, "socket", &SocketReport::new(row, self.limit))
+                let socket = SocketReport::new(row, self.limit);
+                json::document(out, SCHEMA, &EventLine::Socket(socket))
             }
         }
     }

@@ -3,12 +3,11 @@
 use std::io::{self, Write};
 
 use crate::domain::options::Origin;
-use crate::domain::state::State;
 use crate::domain::tunables::{self, Tunable};
 use crate::render::Layout;
 use crate::render::summary::{self, Meaning};
 use crate::render::text::{self, Brief};
-use crate::report::inspect::{ByFamily, NamespaceReport, Report, Verdicts, rest};
+use crate::report::inspect::{ByFamily, NamespaceReport, Protection, Report, Verdicts, rest};
 
 const PROTECTION: &str = "ESTABLISHED connections, by SO_KEEPALIVE";
 
@@ -43,9 +42,8 @@ pub(super) fn write(
         )?;
     }
     summary::section(out, layout, "TCP sockets by state", &states(report, layout))?;
-    // Zeros would say that there are no connections, where nobody looked for them.
-    if report.states.contains_key(&State::Established) {
-        summary::section(out, layout, PROTECTION, &protection(report, layout))?;
+    if let Some(counts) = report.protection {
+        summary::section(out, layout, PROTECTION, &protection(counts, layout))?;
     }
     survival(out, report, top, layout)
 }
@@ -232,9 +230,8 @@ fn states(report: &Report, layout: Layout) -> comfy_table::Table {
     table
 }
 
-fn protection(report: &Report, layout: Layout) -> comfy_table::Table {
+fn protection(counts: Protection, layout: Layout) -> comfy_table::Table {
     let mut table = summary::table(layout, &["KEEPALIVE", ">IPv4", ">IPv6", "WHAT IT MEANS"]);
-    let counts = report.protection;
     let mut row = |name: &str, counts: ByFamily, meaning: Meaning, text: &str| {
         let meaning = if counts.total() == 0 {
             Meaning::Faint

@@ -10,6 +10,7 @@ mod source;
 use std::io;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::live_options::{LiveOptions, Unread};
@@ -109,7 +110,7 @@ pub(crate) enum Held<'a> {
 }
 
 /// Where the sockets came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum SourceUsed {
     /// The kernel's NETLINK_SOCK_DIAG.
@@ -119,7 +120,7 @@ pub(crate) enum SourceUsed {
 }
 
 /// Something that could not be read, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Incomplete {
     /// What is missing from the result.
     pub(crate) what: String,
@@ -128,7 +129,7 @@ pub(crate) struct Incomplete {
     /// Whether sockets may be missing, and not only what is known of them.
     #[serde(skip)]
     pub(crate) hides_sockets: bool,
-    /// The processes or threads concerned.
+    /// The processes or threads concerned; absent where it is not about processes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) pids: Vec<u32>,
 }

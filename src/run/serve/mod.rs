@@ -13,6 +13,8 @@ use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::domain::moment::Moment;
@@ -66,15 +68,22 @@ pub(crate) enum Event {
 }
 
 /// Why somebody is not served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Refusal {
+    /// The address is none of those of --allow.
     NotAllowed,
+    /// There are as many sessions as --max-sessions allows.
+    #[serde(rename = "max-sessions")]
     Full,
+    /// There are as many of this address as --max-sessions-per-client allows.
+    #[serde(rename = "max-sessions-per-client")]
     ClientFull,
 }
 
 /// How a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Ended {
     /// The client's FIN.
     Closed,
@@ -86,8 +95,8 @@ pub(crate) enum Ended {
     TooOld,
     /// It said what is not of the language.
     Malformed,
-    /// Another error, of this number.
-    Failed(i32),
+    /// Another error.
+    Failed(#[serde(skip_serializing)] i32),
 }
 
 /// Opens a listener. `[::]` takes IPv4 too.
