@@ -45,6 +45,7 @@ pub(crate) struct TargetReport {
     pub(crate) options: Option<OptionsReport>,
     /// The window that applies to the end; while it lives, to a peer that falls silent now.
     pub(crate) predicted: Option<Prediction>,
+    /// In the order in which they were sent.
     pub(crate) rounds: Vec<RoundReport>,
     /// How often the peer sent a segment that brought nothing, as its own keepalive probes are.
     pub(crate) peer_spoke: u32,
@@ -55,6 +56,9 @@ pub(crate) struct TargetReport {
     #[serde(serialize_with = "seconds::optional::serialize")]
     pub(crate) after_s: Option<Duration>,
     pub(crate) counted_from: Option<CountedFrom>,
+    /// When it ended, after the connection was made; null where none was.
+    #[serde(serialize_with = "seconds::optional::serialize")]
+    pub(crate) ended_s: Option<Duration>,
     /// Null where no rule predicts this end, or the machine was suspended.
     pub(crate) within_prediction: Option<bool>,
     /// Whether the kernel still held the connection ESTABLISHED at the end.
@@ -178,6 +182,7 @@ impl Report {
             errno: None,
             after_s: None,
             counted_from: None,
+            ended_s: None,
             within_prediction: None,
             still_established: false,
             netstat: None,
@@ -217,7 +222,7 @@ impl Report {
                 target.attempts.push(attempt.into());
             }
             Event::Connected { opened, .. } => target.connected(plan, opened),
-            Event::Round { round, .. } => target.rounds.push((*round).into()),
+            Event::Round { round, .. } => target.add(round),
             Event::PeerSpoke { .. } => target.peer_spoke += 1,
             Event::Ended { end, .. } => target.ended(end),
         }
@@ -237,6 +242,12 @@ impl Report {
 }
 
 impl TargetReport {
+    /// What becomes of a heartbeat may be known later than that of probes sent after it.
+    fn add(&mut self, round: &Round) {
+        let place = self.rounds.partition_point(|known| known.at_s <= round.at);
+        self.rounds.insert(place, (*round).into());
+    }
+
     fn connected(&mut self, plan: &Plan, opened: &Opened) {
         self.address = Some(opened.address);
         self.local = opened.local;
@@ -252,6 +263,7 @@ impl TargetReport {
         self.errno = end.errno.map(errno_name);
         self.after_s = Some(end.after);
         self.counted_from = Some(end.counted_from);
+        self.ended_s = end.at;
         if end.predicted.is_some() {
             self.predicted = end.predicted;
         }
