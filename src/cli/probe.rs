@@ -131,6 +131,23 @@ pub enum Outcome {
     Interrupted,
 }
 
+impl Outcome {
+    /// Its name: as an argument, in JSON and in tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::TimedOut => "timed-out",
+            Self::Reset => "reset",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::Closed => "closed",
+            Self::Unresponsive => "unresponsive",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
 /// Protocols with a harmless request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Preset {
@@ -181,5 +198,21 @@ fn positive(text: &str) -> Result<Duration, String> {
         Err(String::from("must be longer than 0s"))
     } else {
         Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_has_one_name() {
+        let hidden = [Outcome::Interrupted];
+        for outcome in Outcome::value_variants().iter().chain(&hidden) {
+            let json = serde_json::to_value(outcome).unwrap();
+            assert_eq!(json, outcome.name());
+            let argument = outcome.to_possible_value();
+            assert!(argument.is_none_or(|argument| argument.matches(outcome.name(), false)));
+        }
     }
 }

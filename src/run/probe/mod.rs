@@ -127,6 +127,8 @@ pub(crate) enum CountedFrom {
 pub(crate) struct End {
     pub(crate) phase: Phase,
     pub(crate) outcome: Outcome,
+    /// When, after the connection was made; `None` where none was.
+    pub(crate) at: Option<Duration>,
     pub(crate) errno: Option<i32>,
     pub(crate) after: Duration,
     pub(crate) counted_from: CountedFrom,
