@@ -1,6 +1,8 @@
-//! Shell completions and manual pages, made from the command line's own description.
+//! Shell completions, manual pages and JSON Schemas, made from the command line's own description and from the
+//! types that are printed.
 
 mod man;
+mod schema;
 
 use std::io::{self, Write};
 
@@ -39,6 +41,20 @@ pub fn man(page: Option<&str>, out: &mut dyn Write) -> Result<()> {
         page.unwrap_or_default(),
         names.join(", ")
     )))
+}
+
+/// Every JSON Schema with the name of its file, such as `kalive.inspect-1.json`.
+#[must_use]
+pub fn schemas() -> Vec<(String, String)> {
+    schema::all()
+        .into_iter()
+        .map(|(command, schema)| {
+            (
+                format!("kalive.{command}-1.json"),
+                format!("{schema:#}\n"),
+            )
+        })
+        .collect()
 }
 
 /// Every manual page with its name, such as `kalive-inspect`.

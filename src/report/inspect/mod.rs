@@ -38,7 +38,7 @@ pub(crate) struct Report {
     pub(crate) settings: Settings,
     /// Sockets by state, of those that pass the filter; states that were not asked for are absent.
     #[serde(serialize_with = "states")]
-    #[schemars(with = "BTreeMap<State, ByFamily>")]
+    #[schemars(with = "BTreeMap<State, ByFamily>", extend("propertyNames" = {"$ref": "#/$defs/State"}))]
     pub(crate) states: BTreeMap<State, ByFamily>,
     /// The ESTABLISHED ones among them; null where --state leaves those out.
     pub(crate) protection: Option<Protection>,

@@ -96,7 +96,7 @@ pub(crate) enum Ended {
     /// It said what is not of the language.
     Malformed,
     /// Another error.
-    Failed(#[serde(skip_serializing)] i32),
+    Failed(#[serde(skip)] i32),
 }
 
 /// Opens a listener. `[::]` takes IPv4 too.
