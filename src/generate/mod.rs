@@ -1,7 +1,10 @@
 //! Shell completions, manual pages and JSON Schemas, made from the command line's own description and from the
 //! types that are printed.
 
+mod fields;
+mod jq;
 mod man;
+mod overview;
 mod schema;
 
 use std::io::{self, Write};
@@ -11,6 +14,7 @@ use clap_complete::Shell;
 
 use crate::cli::Cli;
 use crate::error::{Error, Result};
+pub use jq::{Jq, examples as jq_examples};
 
 /// Writes the completion script of `shell`.
 ///
@@ -48,12 +52,7 @@ pub fn man(page: Option<&str>, out: &mut dyn Write) -> Result<()> {
 pub fn schemas() -> Vec<(String, String)> {
     schema::all()
         .into_iter()
-        .map(|(command, schema)| {
-            (
-                format!("kalive.{command}-1.json"),
-                format!("{schema:#}\n"),
-            )
-        })
+        .map(|(command, schema)| (format!("kalive.{command}-1.json"), format!("{schema:#}\n")))
         .collect()
 }
 
@@ -67,11 +66,16 @@ pub fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
     let subcommands = command
         .get_subcommands()
         .filter(|subcommand| !subcommand.is_hide_set() && subcommand.get_name() != "help");
+    let schemas = schema::all();
     std::iter::once(&command)
         .chain(subcommands)
         .map(|command| {
             let name = command.get_bin_name().unwrap_or("kalive").replace(' ', "-");
-            Ok((name, man::page(command)?))
+            let schema = schemas
+                .iter()
+                .find(|(of, _)| *of == command.get_name())
+                .map(|(_, schema)| schema);
+            Ok((name, man::page(command, schema)?))
         })
         .collect()
 }
