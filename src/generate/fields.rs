@@ -14,10 +14,10 @@ pub(super) fn sections(subcommand: &str, schema: &Value) -> String {
     let page = Page { schema };
     let mut text = String::from(".SH JSON\n");
     let intro = format!(
-        "What -o json prints; schemas/kalive.{subcommand}-1.json, where kalive comes from, is its JSON Schema. \
-         Times are numbers of seconds in fields whose names end in _s. A field is null where its value is not known or there is \
-         none; a field of the same name with {UNKNOWN} behind it says why it is not known. Fields may be added, so a reader \
-         has to bear those that it does not know; none is renamed."
+        "The document of -o json; its JSON Schema is schemas/kalive.{subcommand}-1.json in kalive's sources. Times \
+         are numbers of seconds, in fields whose names end in _s. Where a field is null, a field of its name with \
+         {UNKNOWN} behind it says why its value is not known. Fields may be added, so a reader has to bear those that \
+         it does not know; none is renamed."
     );
     let _ = writeln!(text, "{}", escaped(&intro));
     let [document, events @ .., _report] = page.lines() else {
@@ -25,7 +25,7 @@ pub(super) fn sections(subcommand: &str, schema: &Value) -> String {
     };
     page.push_fields(&mut text, document);
     for (name, definition) in page.definitions() {
-        if name != "Report" && is_worth_a_section(definition) {
+        if is_worth_a_section(definition) {
             let _ = writeln!(text, ".SS {}", escaped(name));
             push_description(&mut text, definition);
             page.push_fields(&mut text, definition);
@@ -57,9 +57,32 @@ impl<'a> Page<'a> {
             .map_or(&[], Vec::as_slice)
     }
 
-    fn definitions(&self) -> impl Iterator<Item = (&'a String, &'a Value)> {
-        let definitions = self.schema.get("$defs").and_then(Value::as_object);
-        definitions.into_iter().flatten()
+    /// Each in front of those that it leads to itself; not the report, which is the document.
+    fn definitions(&self) -> Vec<(&'a str, &'a Value)> {
+        let mut found = Vec::new();
+        for line in self.lines() {
+            self.find_definitions(line, &mut found);
+        }
+        found.retain(|(name, _)| *name != "Report");
+        found
+    }
+
+    fn find_definitions(&self, of: &'a Value, found: &mut Vec<(&'a str, &'a Value)>) {
+        if let Some(referred) = self
+            .referred(of)
+            .filter(|referred| !found.contains(referred))
+        {
+            found.push(referred);
+            self.find_definitions(referred.1, found);
+        }
+        let parts: Box<dyn Iterator<Item = &Value>> = match of {
+            Value::Object(parts) => Box::new(parts.values()),
+            Value::Array(parts) => Box::new(parts.iter()),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return,
+        };
+        for part in parts {
+            self.find_definitions(part, found);
+        }
     }
 
     /// What a reference leads to, with its name.
@@ -84,13 +107,15 @@ impl<'a> Page<'a> {
             return;
         }
         self.push_properties(text, of);
-        for word in words(of) {
-            push_item(
-                text,
-                text_of(word, "const"),
-                None,
-                text_of(word, "description"),
-            );
+        for alternative in alternatives(of) {
+            let meaning = text_of(alternative, "description");
+            let properties = alternative.get("properties").and_then(Value::as_object);
+            for (name, property) in properties.into_iter().flatten() {
+                push_item(text, name, Some(&self.kind(name, property)), meaning);
+            }
+            if properties.is_none() {
+                push_item(text, text_of(alternative, "const"), None, meaning);
+            }
         }
     }
 
@@ -159,15 +184,13 @@ impl<'a> Page<'a> {
 
 /// Whether it has fields, or words that mean something.
 fn is_worth_a_section(definition: &Value) -> bool {
-    definition.get("properties").is_some() || words(definition).next().is_some()
+    definition.get("properties").is_some() || !alternatives(definition).is_empty()
 }
 
-fn words(of: &Value) -> impl Iterator<Item = &Value> {
-    let words = of.get("oneOf").and_then(Value::as_array);
-    words
-        .into_iter()
-        .flatten()
-        .filter(|word| word.get("const").is_some())
+fn alternatives(of: &Value) -> &[Value] {
+    of.get("oneOf")
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 fn text_of<'a>(of: &'a Value, field: &str) -> &'a str {

@@ -55,7 +55,7 @@ pub(super) fn page(command: &clap::Command, schema: Option<&Value>) -> io::Resul
     let mut parts = parts(&notes);
     push_jq(&mut parts.examples, jq::examples(subcommand));
     if whole {
-        parts.others.insert_str(0, &overview::questions());
+        push_section(&mut made, "QUESTIONS", &overview::questions());
         parts.status = overview::exit_status();
     }
     push_section(&mut made, "NOTES", &parts.others);
@@ -92,9 +92,14 @@ fn parts(notes: &str) -> Parts {
         .filter(|paragraph| !paragraph.is_empty())
     {
         if let Some(lines) = paragraph.strip_prefix("Examples:\n") {
-            lines
-                .lines()
-                .for_each(|line| push_example(&mut parts.examples, line.trim()));
+            for line in lines.lines() {
+                // What an example is for may stand below it.
+                if line.starts_with("          ") {
+                    let _ = writeln!(parts.examples, "{}", escaped(line.trim()));
+                } else {
+                    push_example(&mut parts.examples, line.trim());
+                }
+            }
         } else if let Some(text) = paragraph.strip_prefix("Exit status: ") {
             let _ = writeln!(parts.status, "{}", escaped(text));
         } else {
@@ -115,12 +120,10 @@ fn push_example(target: &mut String, line: &str) {
         Some((command, purpose)) => (command, purpose.trim()),
         None => (line, ""),
     };
-    let _ = write!(
-        target,
-        ".TP\n\\fB{}\\fR\n{}\n",
-        escaped(command),
-        escaped(purpose)
-    );
+    let _ = writeln!(target, ".TP\n\\fB{}\\fR", escaped(command));
+    if !purpose.is_empty() {
+        let _ = writeln!(target, "{}", escaped(purpose));
+    }
 }
 
 /// Questions that jq answers, with the lines as they are to be typed.

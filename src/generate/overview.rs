@@ -30,7 +30,7 @@ const QUESTIONS: [(&str, &str); 7] = [
         "kalive hold HOST:PORT",
     ),
     (
-        "The same seen from the other side, which needs a far end:",
+        "What do I run at the far end, so that kalive hold measures who speaks from there too?",
         "kalive serve",
     ),
     (
@@ -39,7 +39,7 @@ const QUESTIONS: [(&str, &str); 7] = [
     ),
 ];
 
-const EXIT_STATUS: [(&str, &str); 4] = [
+const EXIT_STATUS: [(&str, &str); 5] = [
     (
         "0",
         "What was asked holds: the report could be made (inspect), every target has the outcome that --require names \
@@ -54,6 +54,10 @@ const EXIT_STATUS: [(&str, &str); 4] = [
         "2",
         "It could not be measured, or the call was wrong: usage, a missing permission, no such file, a name without an address, \
          an inconclusive measurement, an unknown verdict with --strict.",
+    ),
+    (
+        "other",
+        "The exit status of the command that kalive lab ran.",
     ),
     (
         "130, 143",

@@ -75,6 +75,7 @@ pub(crate) struct Settings {
 
 /// A network namespace.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Namespace")]
 pub(crate) struct NamespaceReport {
     /// Its number, as in `net:[4026531840]`; null in a copy of /proc.
     pub(crate) netns: Option<u64>,

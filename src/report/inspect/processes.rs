@@ -41,6 +41,7 @@ pub(crate) struct Statuses {
 
 /// The connections of the processes of one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Program")]
 pub(crate) struct ByProcess<'a> {
     /// What the program is called (comm); null for those whose holder is not known, or that nobody holds.
     pub(crate) name: Option<&'a str>,

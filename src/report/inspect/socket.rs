@@ -22,7 +22,7 @@ use crate::sys::holders::Holder;
 pub(crate) struct SocketReport<'a> {
     /// The number of its network namespace, as in net:[4026531840]; null in a copy of /proc.
     netns: Option<u64>,
-    /// Its state.
+    /// Its state, as RFC 9293 names it: ESTABLISHED, TIME-WAIT, ...
     #[schemars(with = "State")]
     state: String,
     /// Its own address and port. An IPv6 socket that talks IPv4 has a v4-mapped one.
@@ -130,6 +130,7 @@ struct KeepaliveReport {
 /// What tells whether SO_KEEPALIVE is set.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Evidence")]
 enum EvidenceOfEnabled {
     /// The option itself.
     Option,
@@ -166,7 +167,7 @@ struct OriginsReport {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Survival")]
 struct SurvivesReport {
-    /// The verdict.
+    /// Whether it outlives a middlebox that forgets.
     #[schemars(extend("enum" = Verdict::NAMES))]
     verdict: &'static str,
     /// Why, in a word.

@@ -112,6 +112,7 @@ pub(crate) enum Held<'a> {
 /// Where the sockets came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Source")]
 pub(crate) enum SourceUsed {
     /// The kernel's NETLINK_SOCK_DIAG.
     Netlink,
