@@ -69,7 +69,7 @@ pub fn run(
 ) -> Result<Exit> {
     let exit = match &cli.command {
         Command::Inspect(args) => inspect::inspect(args, cli.global, surroundings, out, err)?,
-        Command::Probe(args) => probe::probe(args, without_metrics(cli)?, surroundings, out)?,
+        Command::Probe(args) => probe::probe(args, without_metrics(cli)?, surroundings, out, err)?,
         Command::Hold(args) => hold::hold(args, without_metrics(cli)?, surroundings, out, err)?,
         Command::Lab(args) => lab(args, without_metrics(cli)?, surroundings, out, err)?,
         Command::Serve(args) => hold::serve(args, without_metrics(cli)?, out)?,

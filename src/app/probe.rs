@@ -2,11 +2,12 @@
 
 use std::io::Write;
 
-use super::Surroundings;
+use super::{Surroundings, warn};
 use crate::cli::Global;
 use crate::cli::probe::ProbeArgs;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::run::probe::Event;
 use crate::sys::resolve;
 use crate::sys::signals::Interrupts;
 use crate::{plan, render, report, run};
@@ -16,27 +17,41 @@ pub(super) fn probe(
     global: Global,
     surroundings: &Surroundings,
     out: &mut dyn Write,
+    err: &mut dyn Write,
 ) -> Result<Exit> {
     let plan = plan::probe::plan(args)?;
     // Before the signals are held: a resolver that hangs can still be interrupted.
-    let addresses: Vec<_> = plan
-        .targets
-        .iter()
-        .map(|target| resolve::addresses(target, plan.families))
-        .collect::<Result<_>>()?;
+    let mut unresolved = Vec::new();
+    let mut addresses = Vec::new();
+    for (index, target) in plan.targets.iter().enumerate() {
+        let found = resolve::addresses(target, plan.families);
+        addresses.push(found.unwrap_or_else(|error| {
+            warn(err, &error.to_string());
+            unresolved.push(Event::Unresolved {
+                target: index,
+                why: error.to_string(),
+            });
+            Vec::new()
+        }));
+    }
     let interrupts = Interrupts::hold()?;
     let renderer = render::probe::Renderer::new(global.output, surroundings.layout(global.color));
     let mut report = report::probe::Report::new(&plan);
-    let interrupt = run::probe::run(&plan, addresses, interrupts, &mut |event| {
+    let mut tell = |event: Event| {
         report.add(&plan, &event);
         renderer.event(out, &report, &event).map_err(Error::Output)
-    })?;
+    };
+    for event in unresolved {
+        tell(event)?;
+    }
+    let interrupt = run::probe::run(&plan, addresses, interrupts, &mut tell)?;
     renderer
         .finish(out, &plan, &report)
         .map_err(Error::Output)?;
-    Ok(match interrupt {
-        Some(interrupt) => Exit::Interrupted(interrupt),
-        None if report.holds(&plan) => Exit::Holds,
-        None => Exit::Negative,
+    Ok(match (interrupt, report.holds(&plan)) {
+        (Some(interrupt), _) => Exit::Interrupted(interrupt),
+        (None, Some(true)) => Exit::Holds,
+        (None, Some(false)) => Exit::Negative,
+        (None, None) => Exit::Failed,
     })
 }

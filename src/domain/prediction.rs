@@ -90,16 +90,16 @@ impl Rule {
 pub struct Prediction {
     /// What ends the connection.
     pub rule: Rule,
-    /// Never before this, in seconds. Below `nominal` only where late timers let an earlier one pass
+    /// Never before this. Below `nominal` only where late timers let an earlier one pass
     /// `TCP_USER_TIMEOUT`.
     #[serde(rename = "earliest_s", serialize_with = "seconds::serialize")]
     #[schemars(with = "Seconds")]
     pub earliest: Duration,
-    /// If every timer fired on time, in seconds.
+    /// If every timer fired on time.
     #[serde(rename = "nominal_s", serialize_with = "seconds::serialize")]
     #[schemars(with = "Seconds")]
     pub nominal: Duration,
-    /// If every timer fired as late as the wheel allows, in seconds.
+    /// If every timer fired as late as the wheel allows.
     #[serde(rename = "latest_s", serialize_with = "seconds::serialize")]
     #[schemars(with = "Seconds")]
     pub latest: Duration,

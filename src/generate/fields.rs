@@ -68,13 +68,6 @@ impl<'a> Page<'a> {
     }
 
     fn find_definitions(&self, of: &'a Value, found: &mut Vec<(&'a str, &'a Value)>) {
-        if let Some(referred) = self
-            .referred(of)
-            .filter(|referred| !found.contains(referred))
-        {
-            found.push(referred);
-            self.find_definitions(referred.1, found);
-        }
         let parts: Box<dyn Iterator<Item = &Value>> = match of {
             Value::Object(parts) => Box::new(parts.values()),
             Value::Array(parts) => Box::new(parts.iter()),
@@ -82,6 +75,13 @@ impl<'a> Page<'a> {
         };
         for part in parts {
             self.find_definitions(part, found);
+        }
+        if let Some(referred) = self
+            .referred(of)
+            .filter(|referred| !found.contains(referred))
+        {
+            found.push(referred);
+            self.find_definitions(referred.1, found);
         }
     }
 

@@ -14,7 +14,7 @@ const REPORT: &str = "report";
 
 /// Every subcommand that prints JSON, with its schema.
 pub(super) fn all() -> Vec<(&'static str, Value)> {
-    use render::{inspect, lab, serve};
+    use render::{hold, inspect, lab, probe, serve};
     vec![
         (
             "inspect",
@@ -24,6 +24,18 @@ pub(super) fn all() -> Vec<(&'static str, Value)> {
                     "sockets",
                     "The sockets, one by one; absent without -s.",
                 )
+                .finish(),
+        ),
+        (
+            "probe",
+            Command::new::<report::probe::Report>(probe::SCHEMA)
+                .events::<probe::EventLine>()
+                .finish(),
+        ),
+        (
+            "hold",
+            Command::new::<report::hold::Report>(hold::SCHEMA)
+                .events::<crate::run::hold::event::Event>()
                 .finish(),
         ),
         (

@@ -14,7 +14,7 @@ use crate::plan::hold::Plan;
 use crate::report::hold::{Found, Report};
 use crate::run::hold::event::{Event, Progress};
 
-const SCHEMA: &str = "kalive.hold/1";
+pub(crate) const SCHEMA: &str = "kalive.hold/1";
 /// What stands beside the marks of a line of ages.
 const BESIDE: usize = 30;
 
@@ -28,7 +28,7 @@ pub(crate) fn event(out: &mut dyn Write, output: Output, event: &Event) -> io::R
 
 /// An event of a record: written at once.
 pub(crate) fn record(out: &mut dyn Write, event: &Event) -> io::Result<()> {
-    json::event(out, SCHEMA, event.name(), event)?;
+    json::document(out, SCHEMA, event)?;
     out.flush()
 }
 

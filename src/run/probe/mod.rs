@@ -28,6 +28,11 @@ use session::Session;
 /// What happens to a target, in this order; rounds many times.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
+    /// It has no address that could be tried.
+    Unresolved {
+        target: usize,
+        why: String,
+    },
     /// An address did not let us connect; another may.
     Failed {
         target: usize,
@@ -88,7 +93,7 @@ pub(crate) struct Round {
 }
 
 /// What a round is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum RoundKind {
     /// A keepalive probe, answered by the kernel at the far end.
@@ -100,16 +105,19 @@ pub(crate) enum RoundKind {
 }
 
 /// Where in its life a target ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Phase {
+    /// While it was being made.
     Connect,
+    /// With nothing in flight.
     Idle,
+    /// With data unacknowledged.
     InFlight,
 }
 
 /// From when the time to the end counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum CountedFrom {
     /// From the call of connect.
@@ -165,7 +173,7 @@ const LONGEST_REQUEST: usize = 64 * 1024;
 /// So many timers are served before descriptors are looked at again, whose events have their own time.
 const DUE_AT_ONCE: usize = 16;
 
-/// Probes the targets at `addresses`, which has a list for each. Ends early at a signal, which it returns.
+/// Probes the targets at `addresses`, which has a list for each: an empty one says that it has none. Ends early at a signal, which it returns.
 pub(crate) fn run(
     plan: &Plan,
     addresses: Vec<Vec<SocketAddr>>,
