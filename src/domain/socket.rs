@@ -190,3 +190,27 @@ impl Socket {
         Some(activity.idle())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_timer_has_a_name_of_the_list() {
+        let names: Vec<&str> = (0..6)
+            .map(|number| TimerKind::from_kernel(number).name())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "none",
+                "retransmit",
+                "keepalive",
+                "time-wait",
+                "persist",
+                "unknown"
+            ]
+        );
+        assert_eq!(names, TimerKind::NAMES);
+    }
+}

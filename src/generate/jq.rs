@@ -18,6 +18,8 @@ pub struct Jq {
 pub fn examples(subcommand: &str) -> &'static [Jq] {
     match subcommand {
         "inspect" => &INSPECT,
+        "probe" => &PROBE,
+        "hold" => &HOLD,
         "lab" => &LAB,
         "serve" => &SERVE,
         _ => &[],
@@ -68,12 +70,82 @@ const INSPECT: [Jq; 6] = [
     },
 ];
 
-const LAB: [Jq; 1] = [Jq {
-    question: "What was measured, and is it what the network does?",
-    command: "kalive lab -o json",
-    options: "-r",
-    filter: ".tools[] | [.tool, .truth, .measured, .agrees] | @tsv",
-}];
+const PROBE: [Jq; 4] = [
+    Jq {
+        question: "What became of each target, and how soon?",
+        command: "kalive probe db:5432 cache:6379 --rounds 0 -o json",
+        options: "-r",
+        filter: ".targets[]
+    | [.target, .outcome // .outcome_unknown, .errno // \"-\", .after_s] | @tsv",
+    },
+    Jq {
+        question: "Which of them is not as it should be, and why?",
+        command: "kalive probe db:5432 cache:6379 -o json",
+        options: "-r",
+        filter: ".targets[] | select(.outcome != \"alive\")
+    | \"\\(.target): \\(.explanation)\"",
+    },
+    Jq {
+        question: "What is the longest round trip of the answered probes?",
+        command: "kalive probe db:5432 --rounds 10 -o json",
+        options: "",
+        filter: "[.targets[].rounds[].rtt_s | numbers] | max",
+    },
+    Jq {
+        question: "Which probe went unanswered, and when? As it happens, for a log:",
+        command: "kalive probe db:5432 --rounds 0 -o ndjson",
+        options: "-r --unbuffered",
+        filter: "select(.event == \"round\" and (.answered | not))
+    | \"\\(.target): \\(.kind) at \\(.at_s) s\"",
+    },
+];
+
+const HOLD: [Jq; 4] = [
+    Jq {
+        question: "After how much silence does the path forget?",
+        command: "kalive hold far-end:7117 -o json",
+        options: "-r",
+        filter: ".directions[]
+    | [.direction, .expiry // .expiry_unknown, .timeout.lower_s, .timeout.upper_s]
+    | @tsv",
+    },
+    Jq {
+        question: "Which sysctls prevent that?",
+        command: "kalive hold far-end:7117 -o json",
+        options: "-r",
+        filter: ".settings.sysctl[]? // .recommendation_unknown",
+    },
+    Jq {
+        question: "What is to be written into the configuration of a program?",
+        command: "kalive hold far-end:7117 -o json",
+        options: "-r",
+        filter: ".settings.software[]? | \"\\(.software): \\(.setting)\"",
+    },
+    Jq {
+        question: "Which silences were tried, and what came of them? From --record, also while it runs:",
+        command: "cat run.ndjson",
+        options: "-r",
+        filter: "select(.event == \"sample\") | [.direction, .idle_s, .result] | @tsv",
+    },
+];
+
+const LAB: [Jq; 2] = [
+    Jq {
+        question: "What was measured, and is it what the network does?",
+        command: "kalive lab -o json",
+        options: "-r",
+        filter: ".tools[] | [.tool, .truth, .measured, .agrees] | @tsv",
+    },
+    Jq {
+        question: "Which silences are survived by keepalive, and by nothing else?",
+        command: "kalive lab -o json",
+        options: "-c",
+        filter: ".connections | group_by(.silence_s)[]
+    | {silence_s: .[0].silence_s,
+      plain: map(select(.keepalive_s == null).measured) | unique,
+      keepalive: map(select(.keepalive_s).measured) | unique}",
+    },
+];
 
 const SERVE: [Jq; 2] = [
     Jq {

@@ -210,3 +210,6 @@ fn never_null(property: &mut Value) {
         property.extend(only.clone());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -389,7 +389,7 @@ impl Report {
             None if !self.keepalives_hold() => {
                 "keepalive does not keep these connections open: see explanation".to_owned()
             }
-            None => "the path forgets too soon for any keepalive".to_owned(),
+            None => format!("the path forgets too soon for {TRIES} probes to be sent in time"),
         }
     }
 

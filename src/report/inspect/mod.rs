@@ -36,7 +36,7 @@ pub(crate) struct Report {
     /// Those of the namespace that kalive runs in; of the one that was asked for with --netns.
     #[serde(flatten)]
     pub(crate) settings: Settings,
-    /// Sockets by state, of those that pass the filter; states that were not asked for are absent.
+    /// Sockets by state, of those that pass the filter; those that were not asked for are left out.
     #[serde(serialize_with = "states")]
     #[schemars(with = "BTreeMap<State, ByFamily>", extend("propertyNames" = {"$ref": "#/$defs/State"}))]
     pub(crate) states: BTreeMap<State, ByFamily>,
