@@ -190,6 +190,7 @@ fn common_part(row: &Value) -> ((String, String), Value) {
         "cookie",
         "idle_s",
         "idle_s_unknown",
+        "cookie_unknown",
         "last_data_sent_s",
         "last_data_received_s",
         "last_ack_received_s",

@@ -276,7 +276,7 @@ fn time_wait_has_no_options() {
     let keepalive = only(&json(&line))["keepalive"].clone();
     assert_eq!(keepalive["idle_s"], Value::Null);
     assert_eq!(
-        keepalive["idle_s_unknown"],
+        keepalive["options_unknown"],
         "no process holds the socket any more, or yet"
     );
     assert_eq!(keepalive["enabled"], Value::Null);
@@ -315,7 +315,7 @@ fn another_users_options_are_unknown_and_the_timer_is_the_evidence() {
     assert_eq!(keepalive["evidence"], "timer");
     assert_eq!(keepalive["idle_s"], Value::Null);
     assert_eq!(
-        keepalive["idle_s_unknown"],
+        keepalive["options_unknown"],
         "no process that could be read holds it"
     );
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -341,7 +341,7 @@ fn a_refusal_is_told_as_such() {
     assert_eq!(row["processes"][0]["pid"], std::process::id());
     let keepalive = &row["keepalive"];
     assert_eq!(keepalive["enabled"], true);
-    let why = keepalive["idle_s_unknown"].as_str().unwrap();
+    let why = keepalive["options_unknown"].as_str().unwrap();
     assert!(why.starts_with("not permitted: pidfd_getfd needs"), "{why}");
     assert_eq!(keepalive["origin"], Value::Null);
 }
@@ -417,7 +417,7 @@ fn a_thread_with_its_own_descriptors_is_asked_itself() {
     finish.send(()).unwrap();
     thread.join().unwrap();
     let keepalive = &only(&report)["keepalive"];
-    if let Some(why) = keepalive["idle_s_unknown"].as_str() {
+    if let Some(why) = keepalive["options_unknown"].as_str() {
         assert!(why.contains("Linux 6.9"), "{why}");
         println!("skipped: this kernel cannot reach a thread's own descriptors");
         return;

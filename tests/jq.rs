@@ -1,7 +1,6 @@
 //! The jq lines of the manual pages answer their questions, from what kalive really prints.
 #![expect(
     clippy::unwrap_used,
-    clippy::indexing_slicing,
     clippy::print_stdout,
     reason = "a test may panic, and says when it is skipped"
 )]

@@ -32,9 +32,15 @@ pub(super) fn sections(subcommand: &str, schema: &Value) -> String {
         }
     }
     text.push_str(".SH EVENTS\n");
-    let intro = "With -o ndjson each line is an event, whose schema is as above and whose event says what it is. The last is \
-                 report, which has the fields of the document.";
-    let _ = writeln!(text, "{}", escaped(intro));
+    let record = match subcommand {
+        "hold" => ", and in the file of --record,",
+        _ => "",
+    };
+    let intro = format!(
+        "With -o ndjson{record} each line is an event, whose schema is as above and whose event says what it is. The last \
+         is report, which has the fields of the document."
+    );
+    let _ = writeln!(text, "{}", escaped(&intro));
     for event in events {
         let name = text_of(event, "title");
         let _ = writeln!(text, ".SS {}", escaped(name));
