@@ -144,7 +144,7 @@ complete -c kalive -n "__fish_kalive_using_subcommand probe" -l icmp-errors -d '
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -s 4 -l ipv4 -d 'Use IPv4 only'
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -s 6 -l ipv6 -d 'Use IPv6 only'
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kalive -n "__fish_kalive_using_subcommand hold" -l max -d 'The longest silence to try' -r
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -l max -d 'The longest silence to try [default: that of --at-least, else 2h]' -r
 complete -c kalive -n "__fish_kalive_using_subcommand hold" -l min -d 'The shortest silence to try' -r
 complete -c kalive -n "__fish_kalive_using_subcommand hold" -l resolution -d 'How exactly the limit is to be found' -r
 complete -c kalive -n "__fish_kalive_using_subcommand hold" -l direction -d 'Who speaks after the silence; inbound needs kalive serve at the far end' -r -f -a "auto\t'Both if the far end is kalive serve, else this side'
