@@ -68,6 +68,7 @@ timer\t'The armed timer, what is left of it, and retransmissions or unanswered p
 user\t'The owner\'s name'
 process\t'Every holder: name, pid and descriptor'
 options\t'TCP_KEEPIDLE/TCP_KEEPINTVL/TCP_KEEPCNT, then TCP_USER_TIMEOUT if set; * marks what is surely the socket\'s own, not the sysctl\'s'
+notices\t'How soon it notices a silent peer, with every timer on time; >= with data in flight, whose retransmissions decide'
 keepidle\t'TCP_KEEPIDLE'
 interval\t'TCP_KEEPINTVL'
 count\t'TCP_KEEPCNT'

@@ -246,7 +246,10 @@ mod tests {
             ("a:1 --max 1s", "has to be longer"),
             ("a:1 --resolution 1ms", "--resolution is at least"),
             ("a:1 --max 2h --at-least 3h", "--at-least is longer"),
-            ("a:1 --at-least 1s", "--at-least, has to be longer than --min"),
+            (
+                "a:1 --at-least 1s",
+                "--at-least, has to be longer than --min",
+            ),
             ("a:1 --verify 1500ms", "TCP_KEEPIDLE cannot be"),
             ("a:1 --verify 3h", "--max is 2h"),
         ] {

@@ -245,7 +245,7 @@ fn detection(report: &Report) -> String {
     let in_flight = match report.settings.tunables.in_flight_at_least() {
         Ok(least) => format!(
             "after {} or more ({})",
-            text::full(least),
+            Brief(least),
             tunables::RETRIES2.name
         ),
         Err(why) => format!("after a time that is not known ({why})"),
