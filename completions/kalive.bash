@@ -382,7 +382,7 @@ _kalive() {
                     return 0
                     ;;
                 --columns)
-                    COMPREPLY=($(compgen -W "state local peer keepalive idle timer user process options keepidle interval count user-timeout survives margin netns recv-q send-q uid inode cookie" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "state local peer keepalive idle timer user process options notices keepidle interval count user-timeout survives margin netns recv-q send-q uid inode cookie" -- "${cur}"))
                     return 0
                     ;;
                 --sort)

@@ -94,7 +94,7 @@ set edit:completion:arg-completer[kalive] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'kalive;hold'= {
-            cand --max 'The longest silence to try'
+            cand --max 'The longest silence to try [default: that of --at-least, else 2h]'
             cand --min 'The shortest silence to try'
             cand --resolution 'How exactly the limit is to be found'
             cand --direction 'Who speaks after the silence; inbound needs kalive serve at the far end'

@@ -68,6 +68,7 @@ timer\t'The armed timer, what is left of it, and retransmissions or unanswered p
 user\t'The owner\'s name'
 process\t'Every holder: name, pid and descriptor'
 options\t'TCP_KEEPIDLE/TCP_KEEPINTVL/TCP_KEEPCNT, then TCP_USER_TIMEOUT if set; * marks what is surely the socket\'s own, not the sysctl\'s'
+notices\t'How soon it notices a silent peer, with every timer on time; >= with data in flight, whose retransmissions decide'
 keepidle\t'TCP_KEEPIDLE'
 interval\t'TCP_KEEPINTVL'
 count\t'TCP_KEEPCNT'
@@ -144,7 +145,7 @@ complete -c kalive -n "__fish_kalive_using_subcommand probe" -l icmp-errors -d '
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -s 4 -l ipv4 -d 'Use IPv4 only'
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -s 6 -l ipv6 -d 'Use IPv6 only'
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c kalive -n "__fish_kalive_using_subcommand hold" -l max -d 'The longest silence to try' -r
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -l max -d 'The longest silence to try [default: that of --at-least, else 2h]' -r
 complete -c kalive -n "__fish_kalive_using_subcommand hold" -l min -d 'The shortest silence to try' -r
 complete -c kalive -n "__fish_kalive_using_subcommand hold" -l resolution -d 'How exactly the limit is to be found' -r
 complete -c kalive -n "__fish_kalive_using_subcommand hold" -l direction -d 'Who speaks after the silence; inbound needs kalive serve at the far end' -r -f -a "auto\t'Both if the far end is kalive serve, else this side'

@@ -100,7 +100,7 @@ Register-ArgumentCompleter -Native -CommandName 'kalive' -ScriptBlock {
             break
         }
         'kalive;hold' {
-            [CompletionResult]::new('--max', '--max', [CompletionResultType]::ParameterName, 'The longest silence to try')
+            [CompletionResult]::new('--max', '--max', [CompletionResultType]::ParameterName, 'The longest silence to try [default: that of --at-least, else 2h]')
             [CompletionResult]::new('--min', '--min', [CompletionResultType]::ParameterName, 'The shortest silence to try')
             [CompletionResult]::new('--resolution', '--resolution', [CompletionResultType]::ParameterName, 'How exactly the limit is to be found')
             [CompletionResult]::new('--direction', '--direction', [CompletionResultType]::ParameterName, 'Who speaks after the silence; inbound needs kalive serve at the far end')

@@ -375,6 +375,12 @@ fn owners_can_be_filtered_by() {
         let line = format!("inspect -s {end} {filter}");
         assert_eq!(sockets(&json(&line)).len(), shown, "{line}");
     }
+    let nobody = run("inspect -s --process no-such-name");
+    let said = String::from_utf8(nobody.stderr).unwrap();
+    assert!(
+        said.contains("no process of the name no-such-name"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -624,6 +624,37 @@ fn survival_by_options() {
     assert_eq!(judged(&connection, "--strict --options").2, Some(0));
 }
 
+/// By its options when idle, by retransmission with data in flight, never without SO_KEEPALIVE.
+#[test]
+fn when_a_silent_peer_is_noticed() {
+    let listener = listener(Ipv4Addr::LOCALHOST);
+    let mut connection = Connection::to(&listener);
+    let detection = |connection: &Connection| {
+        let line = format!("inspect -s --options {}", client_end(connection));
+        only(&json(&line))["detection"].clone()
+    };
+    assert_eq!(
+        detection(&connection),
+        value!({"rule": "never", "earliest_s": null, "nominal_s": null, "latest_s": null})
+    );
+    set(&connection.client, Some(60), Some(10), Some(5));
+    let noticed = detection(&connection);
+    assert_eq!(noticed["rule"], "keepalive-count");
+    assert_eq!(noticed["nominal_s"], 110.0);
+    assert!(noticed["latest_s"].as_f64() >= Some(110.0), "{noticed}");
+    connection.stuff();
+    let noticed = detection(&connection);
+    assert_eq!(noticed["rule"], "retries2");
+    assert!(noticed["earliest_s"].as_f64() > Some(0.0), "{noticed}");
+    assert_eq!(noticed["nominal_s"], Value::Null);
+    SockRef::from(&connection.client)
+        .set_tcp_user_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    let noticed = detection(&connection);
+    assert_eq!(noticed["rule"], "retransmission-user-timeout");
+    assert_eq!(noticed["earliest_s"], 30.0);
+}
+
 /// SO_KEEPALIVE that is set after a long silence starts to count then: the timer is later than the option says.
 #[test]
 fn a_timer_that_runs_for_longer_than_the_option_says_counts() {

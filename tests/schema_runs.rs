@@ -127,7 +127,7 @@ fn probe_prints_what_its_schema_says() {
 
         let mut interrupted = spawn(&lab, &format!("probe {v6} -o ndjson"));
         let report = lines(&checker, &mut interrupted, "connected", |child| {
-            signal(child, Signal::SIGINT)
+            signal(child, Signal::SIGINT);
         });
         assert_eq!(outcomes(&report), ["interrupted"]);
         assert_eq!(report["complete"], false);
@@ -211,7 +211,7 @@ fn hold_and_its_record_are_as_the_schema_says() {
 
         let mut interrupted = spawn(&lab, &format!("hold {server} --max 60s -o ndjson"));
         let report = lines(&checker, &mut interrupted, "sample", |child| {
-            signal(child, Signal::SIGTERM)
+            signal(child, Signal::SIGTERM);
         });
         assert_eq!(report["complete"], false);
         for found in report["directions"].as_array().unwrap() {

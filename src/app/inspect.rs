@@ -50,6 +50,14 @@ pub(super) fn inspect(
     for incomplete in &report.incomplete {
         warn(err, &warning(incomplete));
     }
+    if let (Some(name), 0) = (&plan.filter.process, report.count) {
+        warn(
+            err,
+            &format!(
+                "no process of the name {name} holds such a socket; names are those of /proc/PID/comm, cut to 15 bytes"
+            ),
+        );
+    }
     Ok(match interrupt {
         Some(interrupt) => Exit::Interrupted(interrupt),
         None => verdict(&plan, &report),

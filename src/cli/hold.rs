@@ -24,7 +24,7 @@ Exit status: 0 measured (and not below --at-least); 1 the path forgets earlier t
 
 Examples:
   kalive hold db.example:5432                      how long does the path to my database remember?
-  kalive hold db.example:5432 --at-least 10m       for scripts
+  kalive hold db.example:5432 --at-least 10m       for scripts; takes ten minutes at most
   kalive hold db.example:5432 --max 15m --verify 60s,300s
   kalive hold server.example                       kalive serve at the far end: both directions
   kalive hold db.example:5432 --record run.ndjson  keep what a two-hour run has learned, whatever happens";
@@ -38,9 +38,9 @@ pub struct HoldArgs {
     #[arg(value_name = "TARGET", value_parser = |text: &str| Target::parse(text, Some(DEFAULT_PORT)))]
     pub target: Target,
 
-    /// The longest silence to try
-    #[arg(long, value_name = "DURATION", default_value = "2h", value_parser = duration, help_heading = "Search")]
-    pub max: Duration,
+    /// The longest silence to try [default: that of --at-least, else 2h]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Search")]
+    pub max: Option<Duration>,
     /// The shortest silence to try
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration, help_heading = "Search")]
     pub min: Duration,

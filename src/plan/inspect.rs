@@ -266,8 +266,9 @@ fn default_columns(args: &InspectArgs, filter: &Filter, namespaces: &Namespaces)
     let judged = args.judge.survives.is_some();
     let only_established = filter.states == StateSet::from(State::Established);
     let wanted = |column: &Column| match column {
-        Column::State => !judged || !only_established,
-        Column::Options => args.options && !judged,
+        // All would say the same.
+        Column::State => !only_established || !judged && !args.options,
+        Column::Options | Column::Notices => args.options && !judged,
         Column::Survives | Column::Margin => judged,
         Column::Netns => *namespaces == Namespaces::All,
         // What the options or the verdict say, these would only say again.
@@ -291,6 +292,7 @@ fn default_columns(args: &InspectArgs, filter: &Filter, namespaces: &Namespaces)
         Column::Idle,
         Column::Timer,
         Column::Options,
+        Column::Notices,
         Column::Survives,
         Column::Margin,
         Column::User,

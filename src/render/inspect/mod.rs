@@ -117,7 +117,7 @@ impl Renderer {
                     return Ok(());
                 }
                 writeln!(out, "{}{}", counted(report.count), left_out(list))?;
-                summary::survival_below_a_list(out, report, self.top, *layout)
+                summary::below_a_list(out, report, self.top, *layout)
             }
             Format::Document(Some(streamed)) => streamed.finish(out, report),
             Format::Document(None) => json::document(out, SCHEMA, report),

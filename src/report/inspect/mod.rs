@@ -1,6 +1,8 @@
 //! What an inspection found: the report, and a socket as JSON shows it. Field names are promises.
 
+mod keepalive;
 mod processes;
+mod reach;
 mod socket;
 mod sorted;
 
@@ -22,6 +24,7 @@ use crate::domain::wheel::TickRate;
 use crate::plan::inspect::Plan;
 use crate::run::inspect::{Event, Incomplete, Namespace, Row, SourceUsed};
 pub(crate) use processes::{Counts, Processes, rest};
+pub(crate) use reach::Reach;
 pub(crate) use socket::SocketReport;
 pub(crate) use sorted::Kept;
 
@@ -42,6 +45,8 @@ pub(crate) struct Report {
     pub(crate) states: BTreeMap<State, ByFamily>,
     /// The ESTABLISHED ones among them; null where --state leaves those out.
     pub(crate) protection: Option<Protection>,
+    /// For which of them the keepalive sysctls decide; null unless --options asked the sockets.
+    pub(crate) sysctls_reach: Option<Reach>,
     /// The connections' verdicts together; null without --survives.
     pub(crate) survives: Option<Survives>,
     /// The connections by the program that holds them, most at risk first; null without --survives.
@@ -209,6 +214,7 @@ impl Report {
             ),
             states: counted_states(plan.filter.states),
             protection: asked.then(Protection::default),
+            sysctls_reach: plan.read.options.then(Reach::default),
             survives: plan.survives.map(|limit| Survives {
                 limit,
                 verdicts: Verdicts::default(),
@@ -267,6 +273,9 @@ impl Report {
         if socket.state == State::Established {
             if let Some(protection) = &mut self.protection {
                 protection.of(row.enabled()).add(socket);
+            }
+            if let Some(reach) = &mut self.sysctls_reach {
+                reach.add(row);
             }
             if let Some(processes) = &mut self.processes {
                 processes.add(row);

@@ -7,10 +7,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use crate::domain::live_options::{LiveOptions, Origins};
-use crate::domain::options::Origin;
+use super::keepalive::{KeepaliveReport, NoticeReport};
 use crate::domain::seconds::{self, Seconds};
-use crate::domain::socket::{Enabled, Socket, TimerKind};
+use crate::domain::socket::{Socket, TimerKind};
 use crate::domain::state::State;
 use crate::domain::survival::{self, Verdict};
 use crate::run::inspect::{Held, Options, Row};
@@ -70,6 +69,8 @@ pub(crate) struct SocketReport<'a> {
     last_ack_received_s: Option<Duration>,
     /// SO_KEEPALIVE, and with --options the options beside it.
     keepalive: KeepaliveReport,
+    #[serde(flatten)]
+    notice: Option<NoticeReport>,
     /// Would it outlive the silence? Absent without --survives, and in states that are not judged.
     #[serde(skip_serializing_if = "Option::is_none")]
     survives: Option<SurvivesReport>,
@@ -93,74 +94,6 @@ struct TimerReport {
     expires_s: Option<Duration>,
     /// Retransmissions so far, or unanswered probes.
     count: u8,
-}
-
-/// SO_KEEPALIVE and, if they were asked for, the options beside it.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Keepalive")]
-struct KeepaliveReport {
-    /// Whether SO_KEEPALIVE is set; null if not known.
-    enabled: Option<bool>,
-    /// Why enabled is null; absent if it is not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    enabled_unknown: Option<&'static str>,
-    /// What tells of enabled.
-    evidence: EvidenceOfEnabled,
-    /// TCP_KEEPIDLE; null if not known.
-    #[serde(serialize_with = "seconds::optional::serialize")]
-    #[schemars(with = "Option<Seconds>")]
-    idle_s: Option<Duration>,
-    /// TCP_KEEPINTVL; null if not known.
-    #[serde(serialize_with = "seconds::optional::serialize")]
-    #[schemars(with = "Option<Seconds>")]
-    interval_s: Option<Duration>,
-    /// TCP_KEEPCNT; null if not known.
-    count: Option<u8>,
-    /// TCP_USER_TIMEOUT, 0 when off; null if not known.
-    #[serde(serialize_with = "seconds::optional::serialize")]
-    #[schemars(with = "Option<Seconds>")]
-    user_timeout_s: Option<Duration>,
-    /// Where the values come from; null if they are not known.
-    origin: Option<OriginsReport>,
-    /// Why idle_s, interval_s, count, user_timeout_s and origin are null; absent if they are not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    options_unknown: Option<Cow<'static, str>>,
-}
-
-/// What tells whether SO_KEEPALIVE is set.
-#[derive(Debug, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-#[schemars(rename = "Evidence")]
-enum EvidenceOfEnabled {
-    /// The option itself.
-    Option,
-    /// The armed timer.
-    Timer,
-}
-
-/// Where the options' values come from.
-#[derive(Debug, Serialize, JsonSchema)]
-#[schemars(rename = "Origins")]
-struct OriginsReport {
-    /// Of SO_KEEPALIVE, which no sysctl sets.
-    enabled: Origin,
-    /// Of TCP_KEEPIDLE; null if not known.
-    idle: Option<Origin>,
-    /// Why idle is null; absent if it is not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    idle_unknown: Option<String>,
-    /// Of TCP_KEEPINTVL; null if not known.
-    interval: Option<Origin>,
-    /// Why interval is null; absent if it is not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    interval_unknown: Option<String>,
-    /// Of TCP_KEEPCNT; null if not known.
-    count: Option<Origin>,
-    /// Why count is null; absent if it is not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    count_unknown: Option<String>,
-    /// Of TCP_USER_TIMEOUT, which no sysctl sets.
-    user_timeout: Origin,
 }
 
 /// The verdict of --survives.
@@ -267,6 +200,10 @@ impl<'a> SocketReport<'a> {
             last_data_received_s: activity.map(|activity| activity.last_data_received),
             last_ack_received_s: activity.map(|activity| activity.last_ack_received),
             keepalive: KeepaliveReport::new(row),
+            notice: match row.options {
+                Options::NotAsked => None,
+                Options::Read(_) | Options::Unknown(_) => row.notice().map(NoticeReport::new),
+            },
             survives: row
                 .verdict
                 .zip(limit)
@@ -324,61 +261,5 @@ impl JsonSchema for Holder {
             },
             "required": ["pid", "fd", "name"],
         })
-    }
-}
-
-impl KeepaliveReport {
-    fn new(row: &Row) -> Self {
-        let (enabled, enabled_unknown) = match row.enabled() {
-            Enabled::On => (Some(true), None),
-            Enabled::Off => (Some(false), None),
-            Enabled::Unknown(hidden) => (None, Some(hidden.reason())),
-        };
-        let (options, options_unknown) = match &row.options {
-            Options::Read(options) => (Some(options), None),
-            Options::NotAsked => (None, Some("not asked for: --options reads them".into())),
-            Options::Unknown(why) => (None, Some(why.to_string().into())),
-        };
-        let keepalive = options.map(|options| &options.keepalive);
-        Self {
-            enabled,
-            enabled_unknown,
-            evidence: match options {
-                Some(_) => EvidenceOfEnabled::Option,
-                None => EvidenceOfEnabled::Timer,
-            },
-            idle_s: keepalive.map(|keepalive| keepalive.idle),
-            interval_s: keepalive.map(|keepalive| keepalive.interval),
-            count: keepalive.map(|keepalive| keepalive.count),
-            // 0 is the kernel's own word for off.
-            user_timeout_s: keepalive.map(|keepalive| keepalive.user_timeout.unwrap_or_default()),
-            origin: options
-                .map(|options: &LiveOptions| options.origins(&row.namespace.tunables).into()),
-            options_unknown,
-        }
-    }
-}
-
-impl From<Origins> for OriginsReport {
-    fn from(origins: Origins) -> Self {
-        let known = |origin| match origin {
-            Origin::Unknown(why) => (None, Some(why)),
-            Origin::Socket | Origin::Sysctl | Origin::SocketOrSysctl | Origin::Default => {
-                (Some(origin), None)
-            }
-        };
-        let (idle, idle_unknown) = known(origins.idle);
-        let (interval, interval_unknown) = known(origins.interval);
-        let (count, count_unknown) = known(origins.count);
-        Self {
-            enabled: origins.enabled,
-            idle,
-            idle_unknown,
-            interval,
-            interval_unknown,
-            count,
-            count_unknown,
-            user_timeout: origins.user_timeout,
-        }
     }
 }
