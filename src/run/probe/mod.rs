@@ -52,6 +52,18 @@ pub(crate) enum Event {
     },
 }
 
+impl Event {
+    /// Which target it happens to.
+    pub(crate) fn target(&self) -> usize {
+        let (Self::Failed { target, .. }
+        | Self::Connected { target, .. }
+        | Self::Round { target, .. }
+        | Self::PeerSpoke { target, .. }
+        | Self::Ended { target, .. }) = self;
+        *target
+    }
+}
+
 /// An address that did not let us connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attempt {
