@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use super::{Surroundings, warn};
-use crate::cli::Global;
+use super::{Picture, Surroundings, warn};
 use crate::cli::probe::ProbeArgs;
+use crate::cli::{Global, TestOutput};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::run::probe::Event;
@@ -14,12 +14,13 @@ use crate::{plan, render, report, run};
 
 pub(super) fn probe(
     args: &ProbeArgs,
-    global: Global,
+    global: Global<TestOutput>,
     surroundings: &Surroundings,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<Exit> {
     let plan = plan::probe::plan(args)?;
+    let picture = Picture::new(args.svg.as_deref())?;
     // Before the signals are held: a resolver that hangs can still be interrupted.
     let mut unresolved = Vec::new();
     let mut addresses = Vec::new();
@@ -35,7 +36,8 @@ pub(super) fn probe(
         }));
     }
     let interrupts = Interrupts::hold()?;
-    let renderer = render::probe::Renderer::new(global.output, surroundings.layout(global.color));
+    let mut renderer =
+        render::probe::Renderer::new(global.output, surroundings.layout(global.color));
     let mut report = report::probe::Report::new(&plan);
     let mut tell = |event: Event| {
         report.add(&plan, &event);
@@ -48,6 +50,7 @@ pub(super) fn probe(
     renderer
         .finish(out, &plan, &report)
         .map_err(Error::Output)?;
+    picture.draw(|file, at| render::probe::picture(file, &plan, &report, at))?;
     Ok(match (interrupt, report.holds(&plan)) {
         (Some(interrupt), _) => Exit::Interrupted(interrupt),
         (None, Some(true)) => Exit::Holds,

@@ -1,6 +1,7 @@
 //! The arguments of `kalive probe`.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -106,6 +107,10 @@ pub struct ProbeArgs {
     /// -4 and -6
     #[command(flatten)]
     pub families: FamilyArgs,
+
+    /// Write a picture of the result to this file (SVG)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub svg: Option<PathBuf>,
 }
 
 /// What became of a target.

@@ -246,14 +246,6 @@ impl Report {
 
     /// Takes one event in.
     pub(crate) fn add(&mut self, plan: &Plan, event: &Event) {
-        let index = match event {
-            Event::Unresolved { target, .. }
-            | Event::Failed { target, .. }
-            | Event::Connected { target, .. }
-            | Event::Round { target, .. }
-            | Event::PeerSpoke { target, .. }
-            | Event::Ended { target, .. } => *target,
-        };
         if let Event::Connected { opened, .. } = event {
             self.hz = opened.rate.into();
             self.hz_source = match opened.rate {
@@ -261,7 +253,7 @@ impl Report {
                 TickRate::Unknown => "not known: the worst of the usual rates is assumed",
             };
         }
-        let Some(target) = self.targets.get_mut(index) else {
+        let Some(target) = self.targets.get_mut(event.target()) else {
             return;
         };
         match event {

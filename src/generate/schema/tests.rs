@@ -7,7 +7,7 @@ use clap::Parser as _;
 
 use super::*;
 use crate::cli::probe::Outcome as ProbeOutcome;
-use crate::cli::{Cli, Output};
+use crate::cli::{Cli, Output, TestOutput};
 use crate::domain::hold::ends::{CountedFrom, End};
 use crate::domain::hold::{Answer, Direction, Expiry, Sample};
 use crate::domain::lab::Outcome as LabOutcome;
@@ -232,7 +232,7 @@ fn events_of_probe() {
         cut: false,
         colored: false,
     };
-    let renderer = render::probe::Renderer::new(Output::Ndjson, layout);
+    let mut renderer = render::probe::Renderer::new(TestOutput::Report(Output::Ndjson), layout);
     let checker = Checker::new("probe");
     let mut events = vec![
         ProbeEvent::Unresolved {

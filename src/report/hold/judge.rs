@@ -11,25 +11,8 @@ impl Report {
     pub(crate) fn verdict(&self, at_least: Option<Duration>) -> Verdict {
         let asked = self.verify.iter().filter(|verified| verified.asked);
         let died = asked.clone().any(|verified| !verified.holds());
-        let limits = self.directions.iter().map(|found| {
-            let Some(at_least) = at_least else {
-                return match (&found.inconclusive, found.expiry) {
-                    (None, Some(_)) => Verdict::Holds,
-                    (Some(_), _) | (None, None) => Verdict::Unknown,
-                };
-            };
-            if found.remembers().is_some_and(|time| time >= at_least) {
-                Verdict::Holds
-            } else if found
-                .timeout
-                .is_some_and(|timeout| timeout.upper <= at_least)
-            {
-                Verdict::Negative
-            } else {
-                Verdict::Unknown
-            }
-        });
-        let limits: Vec<Verdict> = limits.collect();
+        let directions = self.directions.iter();
+        let limits: Vec<Verdict> = directions.map(|found| found.verdict(at_least)).collect();
         if died || limits.contains(&Verdict::Negative) {
             return Verdict::Negative;
         }
@@ -106,6 +89,26 @@ impl Found {
                 ),
                 None => "no connection came to speak".to_owned(),
             });
+        }
+    }
+
+    /// What this direction answers to --at-least; without it, whether it could be measured.
+    pub(crate) fn verdict(&self, at_least: Option<Duration>) -> Verdict {
+        let Some(at_least) = at_least else {
+            return match (&self.inconclusive, self.expiry) {
+                (None, Some(_)) => Verdict::Holds,
+                (Some(_), _) | (None, None) => Verdict::Unknown,
+            };
+        };
+        if self.remembers().is_some_and(|time| time >= at_least) {
+            Verdict::Holds
+        } else if self
+            .timeout
+            .is_some_and(|timeout| timeout.upper <= at_least)
+        {
+            Verdict::Negative
+        } else {
+            Verdict::Unknown
         }
     }
 

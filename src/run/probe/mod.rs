@@ -57,6 +57,19 @@ pub(crate) enum Event {
     },
 }
 
+impl Event {
+    /// Which target it happens to.
+    pub(crate) fn target(&self) -> usize {
+        let (Self::Unresolved { target, .. }
+        | Self::Failed { target, .. }
+        | Self::Connected { target, .. }
+        | Self::Round { target, .. }
+        | Self::PeerSpoke { target, .. }
+        | Self::Ended { target, .. }) = self;
+        *target
+    }
+}
+
 /// An address that did not let us connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attempt {
