@@ -129,3 +129,6 @@ fn ndjson(out: &mut dyn Write, target: &TargetReport, event: &Event) -> io::Resu
         Event::Ended { .. } => json::event(out, SCHEMA, "ended", target),
     }
 }
+
+#[cfg(test)]
+mod tests;
