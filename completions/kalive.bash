@@ -78,11 +78,11 @@ _kalive() {
             fi
             case "${prev}" in
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson junit openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson junit openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -108,11 +108,11 @@ _kalive() {
             fi
             case "${prev}" in
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson junit openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson junit openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -257,7 +257,7 @@ _kalive() {
             return 0
             ;;
         kalive__subcmd__hold)
-            opts="-4 -6 -o -h --max --min --resolution --direction --verify --at-least --sessions --connect-rate --bind --interface --ipv4 --ipv6 --record --output --color --progress --help"
+            opts="-4 -6 -o -h --max --min --resolution --direction --verify --at-least --sessions --connect-rate --bind --interface --ipv4 --ipv6 --record --svg --output --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -307,12 +307,16 @@ _kalive() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --svg)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson junit openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson junit openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -402,11 +406,11 @@ _kalive() {
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson junit openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson junit openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -460,11 +464,11 @@ _kalive() {
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson junit openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson junit openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -490,11 +494,11 @@ _kalive() {
             fi
             case "${prev}" in
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson junit openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson junit openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -513,7 +517,7 @@ _kalive() {
             return 0
             ;;
         kalive__subcmd__probe)
-            opts="-4 -6 -o -h --idle --interval --count --user-timeout --system --rounds --for --require --send --expect --heartbeat --heartbeat-preset --in-flight --icmp-errors --connect-timeout --bind --interface --ipv4 --ipv6 --output --color --progress --help"
+            opts="-4 -6 -o -h --idle --interval --count --user-timeout --system --rounds --for --require --send --expect --heartbeat --heartbeat-preset --in-flight --icmp-errors --connect-timeout --bind --interface --ipv4 --ipv6 --svg --output --color --progress --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -575,12 +579,16 @@ _kalive() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --svg)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson junit openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson junit openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -626,11 +634,11 @@ _kalive() {
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson junit openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson openmetrics" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson junit openmetrics" -- "${cur}"))
                     return 0
                     ;;
                 --color)

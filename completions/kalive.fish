@@ -27,6 +27,7 @@ end
 complete -c kalive -n "__fish_kalive_needs_command" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
 ndjson\t'One JSON event a line as it happens, the report last'
+junit\t'JUnit XML, for CI jobs (probe, hold and inspect --survives)'
 openmetrics\t'Gauges, such as for the textfile collector of node_exporter (inspect only)'"
 complete -c kalive -n "__fish_kalive_needs_command" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
 always\t'Always'
@@ -94,6 +95,7 @@ complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l textfile -d 'W
 complete -c kalive -n "__fish_kalive_using_subcommand inspect" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
 ndjson\t'One JSON event a line as it happens, the report last'
+junit\t'JUnit XML, for CI jobs (probe, hold and inspect --survives)'
 openmetrics\t'Gauges, such as for the textfile collector of node_exporter (inspect only)'"
 complete -c kalive -n "__fish_kalive_using_subcommand inspect" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
 always\t'Always'
@@ -129,9 +131,11 @@ postgres\t'An SSLRequest, once: PostgreSQL takes no second one'"
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -l connect-timeout -d 'How long one address may take to connect' -r
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -l bind -d 'Connect from this address' -r
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -l interface -d 'Connect through this interface (SO_BINDTODEVICE)' -r
+complete -c kalive -n "__fish_kalive_using_subcommand probe" -l svg -d 'Write a picture of the result to this file (SVG)' -r -F
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
 ndjson\t'One JSON event a line as it happens, the report last'
+junit\t'JUnit XML, for CI jobs (probe, hold and inspect --survives)'
 openmetrics\t'Gauges, such as for the textfile collector of node_exporter (inspect only)'"
 complete -c kalive -n "__fish_kalive_using_subcommand probe" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
 always\t'Always'
@@ -159,9 +163,11 @@ complete -c kalive -n "__fish_kalive_using_subcommand hold" -l connect-rate -d '
 complete -c kalive -n "__fish_kalive_using_subcommand hold" -l bind -d 'Connect from this address' -r
 complete -c kalive -n "__fish_kalive_using_subcommand hold" -l interface -d 'Connect through this interface' -r
 complete -c kalive -n "__fish_kalive_using_subcommand hold" -l record -d 'Write every event to this file as it happens (NDJSON)' -r -F
+complete -c kalive -n "__fish_kalive_using_subcommand hold" -l svg -d 'Write a picture of the result to this file (SVG)' -r -F
 complete -c kalive -n "__fish_kalive_using_subcommand hold" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
 ndjson\t'One JSON event a line as it happens, the report last'
+junit\t'JUnit XML, for CI jobs (probe, hold and inspect --survives)'
 openmetrics\t'Gauges, such as for the textfile collector of node_exporter (inspect only)'"
 complete -c kalive -n "__fish_kalive_using_subcommand hold" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
 always\t'Always'
@@ -184,6 +190,7 @@ complete -c kalive -n "__fish_kalive_using_subcommand lab" -l server -d 'Run thi
 complete -c kalive -n "__fish_kalive_using_subcommand lab" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
 ndjson\t'One JSON event a line as it happens, the report last'
+junit\t'JUnit XML, for CI jobs (probe, hold and inspect --survives)'
 openmetrics\t'Gauges, such as for the textfile collector of node_exporter (inspect only)'"
 complete -c kalive -n "__fish_kalive_using_subcommand lab" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
 always\t'Always'
@@ -201,6 +208,7 @@ complete -c kalive -n "__fish_kalive_using_subcommand serve" -l max-session-age 
 complete -c kalive -n "__fish_kalive_using_subcommand serve" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
 ndjson\t'One JSON event a line as it happens, the report last'
+junit\t'JUnit XML, for CI jobs (probe, hold and inspect --survives)'
 openmetrics\t'Gauges, such as for the textfile collector of node_exporter (inspect only)'"
 complete -c kalive -n "__fish_kalive_using_subcommand serve" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
 always\t'Always'
@@ -212,6 +220,7 @@ complete -c kalive -n "__fish_kalive_using_subcommand serve" -s h -l help -d 'Pr
 complete -c kalive -n "__fish_kalive_using_subcommand completions" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
 ndjson\t'One JSON event a line as it happens, the report last'
+junit\t'JUnit XML, for CI jobs (probe, hold and inspect --survives)'
 openmetrics\t'Gauges, such as for the textfile collector of node_exporter (inspect only)'"
 complete -c kalive -n "__fish_kalive_using_subcommand completions" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
 always\t'Always'
@@ -223,6 +232,7 @@ complete -c kalive -n "__fish_kalive_using_subcommand completions" -s h -l help 
 complete -c kalive -n "__fish_kalive_using_subcommand man" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 json\t'One JSON document at the end'
 ndjson\t'One JSON event a line as it happens, the report last'
+junit\t'JUnit XML, for CI jobs (probe, hold and inspect --survives)'
 openmetrics\t'Gauges, such as for the textfile collector of node_exporter (inspect only)'"
 complete -c kalive -n "__fish_kalive_using_subcommand man" -l color -d 'When to colour the result (also: the environment variable NO_COLOR)' -r -f -a "auto\t'On a terminal'
 always\t'Always'

@@ -26,6 +26,8 @@ Examples:
   kalive hold db.example:5432                      how long does the path to my database remember?
   kalive hold db.example:5432 --at-least 10m       for scripts; takes ten minutes at most
   kalive hold db.example:5432 --max 15m --verify 60s,300s
+  kalive hold db.example:5432 --at-least 10m -o junit   for CI
+  kalive hold db.example:5432 --svg hold.svg       a picture for a report
   kalive hold server.example                       kalive serve at the far end: both directions
   kalive hold db.example:5432 --record run.ndjson  keep what a two-hour run has learned, whatever happens";
 

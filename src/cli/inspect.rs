@@ -20,6 +20,7 @@ Examples:
   kalive inspect -s --options             what each socket itself has set, and what follows the sysctls
   sudo kalive inspect -s --options --survives 350s --all-netns
                                           who would die silently behind a firewall that forgets after 350 s
+  kalive inspect --options --survives 350s -o junit      the same as tests, for CI
   kalive inspect -o json | jq .detection  for scripts";
 
 /// What `kalive inspect` was asked.

@@ -18,7 +18,8 @@ Examples:
   kalive probe db:5432 --system --rounds 1                    with the sysctls as they are
   kalive probe cache:6379 --heartbeat-preset redis --heartbeat 2s        the service, or only its kernel?
   kalive probe db:5432 --in-flight --user-timeout 30s --rounds 0         with data unacknowledged
-  kalive probe lb:443 --for 10m --require alive -o json       for CI
+  kalive probe lb:443 --for 10m --require alive -o junit      for CI
+  kalive probe db:5432 --rounds 0 --svg timeline.svg          a picture for a report
 
 A round is an answered keepalive probe, an answered heartbeat or, with --in-flight, acknowledged data.
 

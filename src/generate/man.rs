@@ -130,8 +130,11 @@ fn push_example(target: &mut String, line: &str) {
 fn push_jq(target: &mut String, examples: &[Jq]) {
     for example in examples {
         let typed = format!(
-            "{} |\n  jq {} '{}'",
-            example.command, example.options, example.filter
+            "{} |\n  jq {}{}'{}'",
+            example.command,
+            example.options,
+            if example.options.is_empty() { "" } else { " " },
+            example.filter
         );
         let _ = write!(
             target,
@@ -211,10 +214,10 @@ fn push_wrapped(text: &mut String, line: &str, whole: bool) {
         return;
     }
     let mut used = 0;
-    for word in line.split(' ') {
-        if used == 0 {
+    for (index, word) in line.split(' ').enumerate() {
+        if index == 0 {
             used = word.len();
-        } else if used + 1 + word.len() > WIDTH && !word.starts_with(['.', '\'']) {
+        } else if used > 0 && used + 1 + word.len() > WIDTH && !word.starts_with(['.', '\'']) {
             text.push_str(if whole { " \\\n" } else { "\n" });
             used = word.len();
         } else {

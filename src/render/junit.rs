@@ -113,10 +113,18 @@ fn test(xml: &mut Xml, case: &Case, class: &str) -> io::Result<()> {
             ("type", why.kind.to_owned()),
             ("message", why.message.clone()),
         ];
-        xml.text(name, &attributes, &why.explanation)?;
+        let body = match &why.explanation[..] {
+            "" => &why.message,
+            explanation => explanation,
+        };
+        xml.text(name, &attributes, body)?;
     }
     if let Some(output) = &case.output {
         xml.text("system-out", &[], output)?;
     }
     xml.close("testcase")
 }
+
+#[cfg(test)]
+#[path = "../../tests/common/junit.rs"]
+pub(crate) mod read_back;

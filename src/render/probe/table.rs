@@ -50,8 +50,8 @@ pub(super) fn write(
         }
     }
     for target in &report.targets {
-        let text = format!("{}: {}", name(target), explained(target));
-        writeln!(out, "{}", summary::paragraph(layout, &text).trim_fmt())?;
+        let text = summary::paragraph(layout, &sentence(target));
+        writeln!(out, "{}", text.trim_fmt())?;
     }
     Ok(())
 }
@@ -66,6 +66,11 @@ pub(super) fn name(target: &TargetReport) -> String {
 /// What happened, and from when the time to it counts.
 pub(super) fn explained(target: &TargetReport) -> String {
     format!("{}{}", target.explanation, counted(target))
+}
+
+/// The same, and of which target.
+pub(super) fn sentence(target: &TargetReport) -> String {
+    format!("{}: {}", name(target), explained(target))
 }
 
 /// How long it took to end; `-` where it did not.

@@ -93,6 +93,7 @@ impl TargetReport {
             .rounds
             .iter()
             .rev()
+            .filter(|round| round.kind == RoundKind::Keepalive)
             .take_while(|round| !round.answered)
             .count();
         let mut text = format!("{unanswered} keepalive probes went unanswered");
