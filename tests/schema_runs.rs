@@ -139,6 +139,7 @@ fn probe_prints_what_its_schema_says() {
             lab.change(Change::Path(Path::Cut)).unwrap();
         });
         assert_eq!(outcomes(&report), ["timed-out"; 2]);
+        assert!(checker.assert_teeth(&report) > 40);
         checker.assert_seen(&[
             "document",
             "unresolved",
@@ -208,6 +209,7 @@ fn hold_and_its_record_are_as_the_schema_says() {
         assert_eq!(report["complete"], true);
         assert!(report["recommendation"].is_object(), "{report}");
         assert!(report.get("recommendation_unknown").is_none(), "{report}");
+        assert!(checker.assert_teeth(report) > 40);
 
         let mut interrupted = spawn(&lab, &format!("hold {server} --max 60s -o ndjson"));
         let report = lines(&checker, &mut interrupted, "sample", |child| {
@@ -264,6 +266,7 @@ fn serve_prints_what_its_schema_says() {
         });
         assert_eq!(report["complete"], false, "a signal has ended it");
         assert!(report["sessions"].as_u64() > Some(1), "{report}");
+        assert!(checker.assert_teeth(&report) > 10);
 
         let line = "serve --listen 127.0.0.1:7117 --allow 192.0.2.0/24 -o ndjson";
         let mut server = spawn(&lab, line);
@@ -308,7 +311,9 @@ fn lab_prints_what_its_schema_says() {
         let checker = Checker::new("lab");
         let output = kalive("lab --nat-timeout 2s -o ndjson").output().unwrap();
         assert_eq!(output.status.code(), Some(0));
-        checker.check_lines(&output.stdout);
+        for line in checker.check_lines(&output.stdout) {
+            assert!(checker.assert_teeth(&line) > 4);
+        }
         let line = "lab --nat-timeout 1s --cut-after 500ms -o ndjson";
         checker.check_lines(&kalive(line).output().unwrap().stdout);
         let line = "lab --nat-timeout 1s --cut-after 500ms -o json";

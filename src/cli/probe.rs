@@ -23,8 +23,8 @@ Examples:
 
 A round is an answered keepalive probe, an answered heartbeat or, with --in-flight, acknowledged data.
 
-Exit status: 0 if every target's outcome is the one that --require names, else 1; 2 if it could not be \
-measured; 130 or 143 after SIGINT or SIGTERM, with the report so far.";
+Exit status: 0 if every target's outcome is the one that --require names; 1 if one has another, whatever became of \
+the rest; 2 if none has another, but not all could be probed, as when a name has no address; 130 or 143 after SIGINT or SIGTERM, with the report so far.";
 
 /// What `kalive probe` was asked.
 #[derive(Clone, Debug, Args)]

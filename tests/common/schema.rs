@@ -104,6 +104,30 @@ impl Checker {
         }
     }
 
+    /// Renames each field of a document or event in turn, and gives each value another type: it is wrong then.
+    /// Says how many there were.
+    #[track_caller]
+    pub(crate) fn assert_teeth(&self, whole: &Value) -> usize {
+        self.check(whole);
+        let mut places = Vec::new();
+        push_places(whole, "", &mut places);
+        // Any counter of the kernel may be there.
+        places.retain(|place| !place.contains("/netstat/"));
+        for place in &places {
+            let (parent, name) = place.rsplit_once('/').unwrap();
+            let mut renamed = whole.clone();
+            let fields = renamed.pointer_mut(parent).unwrap();
+            let fields = fields.as_object_mut().unwrap();
+            let value = fields.remove(name).unwrap();
+            fields.insert(format!("{name}x"), value);
+            assert!(!self.errors(&renamed).is_empty(), "{place} may be renamed");
+            let mut retyped = whole.clone();
+            *retyped.pointer_mut(place).unwrap() = json!({"another": ["type"]});
+            assert!(!self.errors(&retyped).is_empty(), "{place} may be anything");
+        }
+        places.len()
+    }
+
     /// The names of all lines.
     pub(crate) fn names(&self) -> Vec<&str> {
         self.strict.keys().map(String::as_str).collect()
@@ -137,5 +161,25 @@ fn close(schema: &mut Value) {
         && parts.get("type") != Some(&json!("string"))
     {
         parts.insert("unevaluatedProperties".into(), json!(false));
+    }
+}
+
+/// The pointers to all fields.
+fn push_places(value: &Value, place: &str, places: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                let place = format!("{place}/{name}");
+                push_places(field, &place, places);
+                places.push(place);
+            }
+        }
+        // The others are like the first.
+        Value::Array(items) => {
+            if let Some(item) = items.first() {
+                push_places(item, &format!("{place}/0"), places);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -153,7 +153,7 @@ impl KeepaliveReport {
         };
         let (options, options_unknown) = match &row.options {
             Options::Read(options) => (Some(options), None),
-            Options::NotAsked => (None, Some("not asked for: --options reads them".into())),
+            Options::NotAsked => (None, Some("needs --options".into())),
             Options::Unknown(why) => (None, Some(why.to_string().into())),
         };
         let keepalive = options.map(|options| &options.keepalive);
