@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use super::{Surroundings, warn};
-use crate::cli::Global;
+use super::{Picture, Surroundings, warn};
 use crate::cli::hold::HoldArgs;
 use crate::cli::serve::ServeArgs;
+use crate::cli::{Global, Output, TestOutput};
 use crate::error::{During as _, Error, Result};
 use crate::exit::Exit;
 use crate::report::hold::Verdict;
@@ -19,12 +19,13 @@ use crate::{plan, render, report};
 
 pub(super) fn hold(
     args: &HoldArgs,
-    global: Global,
+    global: Global<TestOutput>,
     surroundings: &Surroundings,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<Exit> {
     let mut plan = plan::hold::plan(args)?;
+    let picture = Picture::new(args.svg.as_deref())?;
     Net::counts_segments()?;
     let room = limits::raise_descriptors().during(|| "RLIMIT_NOFILE")?;
     if let Some(sessions) = plan::hold::room(&plan, room, limits::ephemeral_ports()) {
@@ -79,6 +80,7 @@ pub(super) fn hold(
     }
     let layout = surroundings.layout(global.color);
     render::hold::finish(out, global.output, &report, layout).map_err(Error::Output)?;
+    picture.draw(|file, at| render::hold::picture(file, &report, at))?;
     Ok(match (interrupt, report.verdict(plan.at_least)) {
         (Some(interrupt), _) => Exit::Interrupted(interrupt),
         (None, Verdict::Holds) => Exit::Holds,
@@ -87,7 +89,7 @@ pub(super) fn hold(
     })
 }
 
-pub(super) fn serve(args: &ServeArgs, global: Global, out: &mut dyn Write) -> Result<Exit> {
+pub(super) fn serve(args: &ServeArgs, global: Global<Output>, out: &mut dyn Write) -> Result<Exit> {
     let plan = plan::serve::plan(args);
     let listener = crate::run::serve::listen(plan.listen)?;
     let reactor = Reactor::new(Interrupts::hold()?)?;

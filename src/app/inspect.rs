@@ -150,7 +150,11 @@ fn metrics(plan: &Plan, interrupts: &mut Interrupts, out: &mut dyn Write) -> Res
         Format::Openmetrics(None) => {
             openmetrics(out, &report, plan.top).map_err(Error::Output)?;
         }
-        Format::Openmetrics(Some(_)) | Format::Table | Format::Json | Format::Ndjson => {}
+        Format::Openmetrics(Some(_))
+        | Format::Table
+        | Format::Json
+        | Format::Ndjson
+        | Format::Junit => {}
     }
     Ok((interrupt, report))
 }

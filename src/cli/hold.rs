@@ -76,6 +76,9 @@ pub struct HoldArgs {
     /// Write every event to this file as it happens (NDJSON)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub record: Option<PathBuf>,
+    /// Write a picture of the result to this file (SVG)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub svg: Option<PathBuf>,
 }
 
 /// Who speaks after the silence.

@@ -1,6 +1,7 @@
 //! The arguments of `kalive probe`.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -106,6 +107,10 @@ pub struct ProbeArgs {
     /// -4 and -6
     #[command(flatten)]
     pub families: FamilyArgs,
+
+    /// Write a picture of the result to this file (SVG)
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub svg: Option<PathBuf>,
 }
 
 /// What became of a target.
@@ -129,6 +134,23 @@ pub enum Outcome {
     /// SIGINT or SIGTERM ended the run first
     #[value(skip)]
     Interrupted,
+}
+
+impl Outcome {
+    /// Its name: as an argument, in JSON and in tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::TimedOut => "timed-out",
+            Self::Reset => "reset",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::Closed => "closed",
+            Self::Unresponsive => "unresponsive",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 /// Protocols with a harmless request.
@@ -181,5 +203,21 @@ fn positive(text: &str) -> Result<Duration, String> {
         Err(String::from("must be longer than 0s"))
     } else {
         Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_has_one_name() {
+        let hidden = [Outcome::Interrupted];
+        for outcome in Outcome::value_variants().iter().chain(&hidden) {
+            let json = serde_json::to_value(outcome).unwrap();
+            assert_eq!(json, outcome.name());
+            let argument = outcome.to_possible_value();
+            assert!(argument.is_none_or(|argument| argument.matches(outcome.name(), false)));
+        }
     }
 }

@@ -44,6 +44,8 @@ pub(crate) enum Format {
     Table,
     Json,
     Ndjson,
+    /// A test for each connection that is judged.
+    Junit,
     /// Metrics, to stdout or to this file.
     Openmetrics(Option<PathBuf>),
 }
@@ -238,6 +240,13 @@ fn format(args: &InspectArgs, output: OutputChoice) -> Result<Format> {
         ),
         (OutputChoice::Openmetrics, file) => Ok(Format::Openmetrics(file.clone())),
         (_, Some(_)) => wrong("--textfile is for metrics: add -o openmetrics"),
+        (OutputChoice::Junit, None) if watched => {
+            wrong("-o junit is one document, --watch many: take -o ndjson")
+        }
+        (OutputChoice::Junit, None) if args.judge.survives.is_none() => {
+            wrong("-o junit needs something to be judged: add --survives, such as --survives 350s")
+        }
+        (OutputChoice::Junit, None) => Ok(Format::Junit),
         (OutputChoice::Json, None) if watched => {
             wrong("-o json is one document, --watch many: take -o ndjson")
         }

@@ -52,6 +52,18 @@ pub(crate) enum Event {
     },
 }
 
+impl Event {
+    /// Which target it happens to.
+    pub(crate) fn target(&self) -> usize {
+        let (Self::Failed { target, .. }
+        | Self::Connected { target, .. }
+        | Self::Round { target, .. }
+        | Self::PeerSpoke { target, .. }
+        | Self::Ended { target, .. }) = self;
+        *target
+    }
+}
+
 /// An address that did not let us connect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Attempt {
@@ -127,6 +139,8 @@ pub(crate) enum CountedFrom {
 pub(crate) struct End {
     pub(crate) phase: Phase,
     pub(crate) outcome: Outcome,
+    /// When, after the connection was made; `None` where none was.
+    pub(crate) at: Option<Duration>,
     pub(crate) errno: Option<i32>,
     pub(crate) after: Duration,
     pub(crate) counted_from: CountedFrom,
