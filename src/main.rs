@@ -6,10 +6,18 @@ use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use clap_complete::CompleteEnv;
 use kalive::cli::Cli;
+use kalive::complete::{self, Places};
 use kalive::{Error, Exit, Surroundings};
 
 fn main() -> ExitCode {
+    match completed() {
+        Ok(false) => {}
+        Ok(true) => return Exit::Holds.into(),
+        // The shell that asked shows nothing of it.
+        Err(_) => return Exit::Failed.into(),
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(message) => {
@@ -35,6 +43,17 @@ fn main() -> ExitCode {
             Exit::Failed.into()
         }
     }
+}
+
+/// Answers a completion script, if it is one that asks.
+fn completed() -> clap::error::Result<bool> {
+    let places = Places {
+        root: "/".into(),
+        home: env::home_dir(),
+    };
+    CompleteEnv::with_factory(|| complete::command(&places))
+        .var(complete::VARIABLE)
+        .try_complete(env::args_os(), env::current_dir().ok().as_deref())
 }
 
 fn surroundings() -> Surroundings {

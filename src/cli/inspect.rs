@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum, ValueHint};
 
 use super::values::duration;
 use crate::domain::address::AddressPattern;
@@ -40,7 +41,7 @@ pub struct InspectArgs {
 
     /// Only sockets in these states: established, listen, time-wait, ... or all [default: all, with -s
     /// established]
-    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = states, help_heading = "Filters")]
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = states(), ignore_case = true, hide_possible_values = true, help_heading = "Filters")]
     pub state: Vec<StateSet>,
     /// Only sockets with this local ADDRESS, ADDRESS/LENGTH, :PORT or ADDRESS:PORT; repeat for any of several
     #[arg(long, value_name = "ADDR", help_heading = "Filters")]
@@ -76,7 +77,7 @@ pub struct InspectArgs {
     #[arg(long, value_enum, default_value_t = SourceChoice::Auto, help_heading = "Source")]
     pub source: SourceChoice,
     /// Read this copy of /proc instead of the live one; implies --source proc
-    #[arg(long, value_name = "DIR", help_heading = "Source")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Source")]
     pub proc: Option<PathBuf>,
 
     /// Which columns -s shows, in which order; owners are looked up only if one needs them
@@ -243,11 +244,9 @@ impl Column {
     }
 }
 
-fn states(name: &str) -> Result<StateSet, String> {
-    StateSet::named(name).ok_or_else(|| {
-        let names: Vec<String> = crate::domain::state::State::known()
-            .map(|state| state.to_string().to_lowercase())
-            .collect();
-        format!("no such state: write all, {}", names.join(", "))
-    })
+/// The names that a user may write for a state; clap then offers them, and the nearest to a mistyped one.
+fn states() -> impl TypedValueParser<Value = StateSet> {
+    let names = StateSet::names().map(|(name, others)| PossibleValue::new(name).aliases(others));
+    PossibleValuesParser::new(names)
+        .try_map(|name| StateSet::named(&name).ok_or("there is no such state"))
 }

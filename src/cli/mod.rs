@@ -9,8 +9,7 @@ pub mod serve;
 pub mod target;
 pub mod values;
 
-use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const AFTER_HELP: &str = "\
 Exit status: 0 what was asked holds; 1 the answer is negative; 2 it could not be measured or the call \
@@ -153,8 +152,17 @@ impl When {
     }
 }
 
-/// The whole command line as clap knows it, from which completions and manual pages are made.
-#[must_use]
-pub fn command() -> clap::Command {
-    Cli::command()
+/// A shell that has a completion script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// For /usr/share/bash-completion/completions/kalive
+    Bash,
+    /// For a file of rc.elv
+    Elvish,
+    /// For /usr/share/fish/vendor_completions.d/kalive.fish
+    Fish,
+    /// For $PROFILE
+    Powershell,
+    /// For _kalive in a directory of fpath
+    Zsh,
 }
