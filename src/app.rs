@@ -8,7 +8,7 @@ mod probe;
 use std::io::{self, Write};
 
 use crate::cli::lab::LabArgs;
-use crate::cli::{Cli, Command, Global, When};
+use crate::cli::{Cli, Command, Global, Output, When};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::generate;
@@ -98,6 +98,14 @@ fn lab(
     err: &mut dyn Write,
 ) -> Result<Exit> {
     let plan = plan::lab::plan(args);
+    if matches!(
+        (global.output, &plan.work),
+        (Output::Json, Work::Command { .. })
+    ) {
+        return Err(Error::Usage(String::from(
+            "-o json is the demonstration's report, and with a command there is none: leave one of them out",
+        )));
+    }
     let inside = match guard::split()? {
         Side::Guard { code } => return Ok(Exit::Command(code)),
         Side::Inside(inside) => inside,

@@ -5,9 +5,11 @@ use std::env;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::Parser as _;
+use clap::builder::Styles;
 use clap_complete::CompleteEnv;
-use kalive::cli::Cli;
+use kalive::cli::{Cli, When};
 use kalive::complete::{self, Places};
 use kalive::{Error, Exit, Surroundings};
 
@@ -20,15 +22,16 @@ fn main() -> ExitCode {
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(message) => {
-            // Help and version count as success; that they cannot be written does not matter.
-            let _ = message.print();
-            let wrong = message.use_stderr();
-            return if wrong {
-                Exit::Failed.into()
-            } else {
-                Exit::Holds.into()
-            };
+        // Help and version count as success; that they cannot be written does not matter.
+        Err(help) if !help.use_stderr() => {
+            let _ = help.print();
+            return Exit::Holds.into();
+        }
+        Err(wrong) => {
+            // One look for all errors: who speaks.
+            let text = wrong.render().ansi().to_string();
+            complain(When::Auto, &text.replacen("error:", "kalive:", 1));
+            return Exit::Failed.into();
         }
     };
     let stdout = io::stdout();
@@ -39,10 +42,26 @@ fn main() -> ExitCode {
         Err(Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Exit::Holds.into(),
         Err(error) => {
             let _ = out.flush();
-            let _ = writeln!(io::stderr(), "kalive: {:#}", anyhow::Error::from(error));
+            let styles = Styles::styled();
+            let style = styles.get_error();
+            let error = anyhow::Error::from(error);
+            complain(
+                cli.global.color,
+                &format!("{style}kalive:{style:#} {error:#}\n"),
+            );
             Exit::Failed.into()
         }
     }
+}
+
+/// Writes a message with its colours to stderr, or without where they do not suit it.
+fn complain(color: When, message: &str) {
+    let choice = match color {
+        When::Auto => AutoStream::choice(&io::stderr()),
+        When::Always => ColorChoice::AlwaysAnsi,
+        When::Never => ColorChoice::Never,
+    };
+    let _ = AutoStream::new(io::stderr(), choice).write_all(message.as_bytes());
 }
 
 /// Answers a completion script, if it is one that asks.

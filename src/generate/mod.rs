@@ -46,7 +46,7 @@ pub fn man(page: Option<&str>, out: &mut dyn Write) -> Result<()> {
         .filter_map(|(name, _)| name.strip_prefix("kalive-"))
         .collect();
     Err(Error::Usage(format!(
-        "there is no page '{}': write one of {}, or nothing for kalive itself",
+        "there is no page '{}': write {}, or nothing for kalive itself",
         page.unwrap_or_default(),
         names.join(", ")
     )))

@@ -193,9 +193,10 @@ impl Proc {
             Source::Auto | Source::Netlink | Source::Proc => (Path::new("/proc"), true),
             Source::Copy(copy) => (copy.as_path(), false),
         };
-        if !root.is_dir() {
+        let is_proc = |table: &&str| root.join(table).exists();
+        if !live && !["net/tcp", "net/tcp6"].iter().any(is_proc) {
             return Err(Error::Usage(format!(
-                "{} is not a directory: --proc takes a copy of /proc, in which net/tcp is",
+                "{} is not a copy of /proc, in which net/tcp is: --proc takes a directory such as archive/proc",
                 root.display()
             )));
         }
