@@ -142,7 +142,10 @@ const WRONG: [(&str, &str); 41] = [
         "inspect --netns no-such",
         "give a PID, a path, or a name that 'ip netns' lists",
     ),
-    ("inspect --proc /", "/ is not a copy of /proc"),
+    (
+        "inspect --proc /",
+        "/ has no net/tcp: --proc takes a copy of /proc",
+    ),
     ("probe", "<TARGET>..."),
     ("probe db", "a port is missing: write db:443"),
     ("probe ::1", "a port is missing: write [::1]:443"),
@@ -218,4 +221,34 @@ fn a_port_that_is_taken_says_how_to_find_by_whom() {
         address.port()
     );
     assert!(said.contains(&advice), "{said}");
+}
+
+/// In a checkout the program says which commit it is; anywhere else it does not have to.
+#[test]
+fn the_version_is_that_of_the_commit() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let git = |arguments: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        let output = git.arg("-C").arg(root).args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).unwrap();
+        output.status.success().then(|| text.trim().to_owned())
+    };
+    let (short, long) = (common::stdout("-V"), common::stdout("--version"));
+    let version = format!("kalive {}", env!("CARGO_PKG_VERSION"));
+    assert!(short.starts_with(&version));
+    assert!(long.starts_with(&format!("{version}\n")));
+    assert!(
+        long.contains("\ntarget: ") && long.contains("linux"),
+        "{long}"
+    );
+    assert!(long.ends_with("\nfeatures: none\n"), "{long}");
+    if git(&["rev-parse", "--show-toplevel"]).as_deref() == Some(root) {
+        let commit = git(&["show", "--no-patch", "--format=%h", "HEAD"]).unwrap();
+        let date = git(&["show", "--no-patch", "--format=%cs", "HEAD"]).unwrap();
+        assert_eq!(short, format!("{version} ({commit})\n"));
+        assert!(
+            long.contains(&format!("\ncommit: {commit} ({date})\n")),
+            "{long}"
+        );
+    }
 }

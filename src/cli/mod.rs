@@ -8,6 +8,7 @@ pub mod probe;
 pub mod serve;
 pub mod target;
 pub mod values;
+mod version;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
@@ -53,7 +54,7 @@ Examples:
 
 /// Diagnose TCP keepalive on Linux: live sockets, dead peers, forgetful middleboxes.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "kalive", version, after_help = FOOTER, after_long_help = AFTER_HELP)]
+#[command(name = "kalive", version = version::short(), long_version = version::long(), after_help = FOOTER, after_long_help = AFTER_HELP)]
 #[command(
     arg_required_else_help = true,
     disable_help_flag = true,
