@@ -105,6 +105,14 @@ fn lab(
     err: &mut dyn Write,
 ) -> Result<Exit> {
     let plan = plan::lab::plan(args);
+    if matches!(
+        (global.output, &plan.work),
+        (Output::Json, Work::Command { .. })
+    ) {
+        return Err(Error::Usage(String::from(
+            "-o json is the demonstration's report, and with a command there is none: leave one of them out",
+        )));
+    }
     let inside = match guard::split()? {
         Side::Guard { code } => return Ok(Exit::Command(code)),
         Side::Inside(inside) => inside,

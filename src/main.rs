@@ -5,22 +5,33 @@ use std::env;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::Parser as _;
-use kalive::cli::Cli;
+use clap::builder::Styles;
+use clap_complete::CompleteEnv;
+use kalive::cli::{Cli, When};
+use kalive::complete::{self, Places};
 use kalive::{Error, Exit, Surroundings};
 
 fn main() -> ExitCode {
+    match completed() {
+        Ok(false) => {}
+        Ok(true) => return Exit::Holds.into(),
+        // The shell that asked shows nothing of it.
+        Err(_) => return Exit::Failed.into(),
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(message) => {
-            // Help and version count as success; that they cannot be written does not matter.
-            let _ = message.print();
-            let wrong = message.use_stderr();
-            return if wrong {
-                Exit::Failed.into()
-            } else {
-                Exit::Holds.into()
-            };
+        // Help and version count as success; that they cannot be written does not matter.
+        Err(help) if !help.use_stderr() => {
+            let _ = help.print();
+            return Exit::Holds.into();
+        }
+        Err(wrong) => {
+            // One look for all errors: who speaks.
+            let text = wrong.render().ansi().to_string();
+            complain(When::Auto, &text.replacen("error:", "kalive:", 1));
+            return Exit::Failed.into();
         }
     };
     let stdout = io::stdout();
@@ -31,10 +42,37 @@ fn main() -> ExitCode {
         Err(Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Exit::Holds.into(),
         Err(error) => {
             let _ = out.flush();
-            let _ = writeln!(io::stderr(), "kalive: {:#}", anyhow::Error::from(error));
+            let styles = Styles::styled();
+            let style = styles.get_error();
+            let error = anyhow::Error::from(error);
+            complain(
+                cli.global.color,
+                &format!("{style}kalive:{style:#} {error:#}\n"),
+            );
             Exit::Failed.into()
         }
     }
+}
+
+/// Writes a message with its colours to stderr, or without where they do not suit it.
+fn complain(color: When, message: &str) {
+    let choice = match color {
+        When::Auto => AutoStream::choice(&io::stderr()),
+        When::Always => ColorChoice::AlwaysAnsi,
+        When::Never => ColorChoice::Never,
+    };
+    let _ = AutoStream::new(io::stderr(), choice).write_all(message.as_bytes());
+}
+
+/// Answers a completion script, if it is one that asks.
+fn completed() -> clap::error::Result<bool> {
+    let places = Places {
+        root: "/".into(),
+        home: env::home_dir(),
+    };
+    CompleteEnv::with_factory(|| complete::command(&places))
+        .var(complete::VARIABLE)
+        .try_complete(env::args_os(), env::current_dir().ok().as_deref())
 }
 
 fn surroundings() -> Surroundings {

@@ -401,7 +401,7 @@ fn what_does_not_exist_is_a_wrong_call() {
         ("inspect --local 1.2.3.4.5", "is not an address"),
         (
             "inspect --state established,sleeping",
-            "no such state: write all, established",
+            "possible values: all, established",
         ),
         (
             "inspect --columns local,nothing",

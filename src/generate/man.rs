@@ -18,10 +18,12 @@ pub(super) fn page(command: &clap::Command) -> io::Result<Vec<u8>> {
         .unwrap_or_else(|| command.get_name())
         .replace(' ', "-");
     let notes = command
-        .get_after_help()
+        .get_after_long_help()
         .map(ToString::to_string)
         .unwrap_or_default();
-    let man = Man::new(command.clone().after_help(None::<&str>))
+    // clap_mangen leaves out what only the long help explains.
+    let shown = command.clone().mut_args(|arg| arg.hide_short_help(false));
+    let man = Man::new(shown.after_long_help(None::<&str>).after_help(None::<&str>))
         .title(name.to_uppercase())
         .date(DATE)
         .source(concat!("kalive ", env!("CARGO_PKG_VERSION")))
@@ -49,7 +51,7 @@ fn sections(notes: &str) -> String {
         if let Some(lines) = paragraph.strip_prefix("Examples:\n") {
             lines
                 .lines()
-                .for_each(|line| push_example(&mut examples, line.trim()));
+                .for_each(|line| push_example(&mut examples, line));
         } else if let Some(text) = paragraph.strip_prefix("Exit status: ") {
             let _ = writeln!(status, "{}", escaped(text));
         } else {
@@ -70,18 +72,19 @@ fn sections(notes: &str) -> String {
     })
 }
 
-/// An example: the command, and behind two or more spaces what it is for.
+/// An example: the command, and behind two or more spaces, or further in on the next line, what it is for.
 fn push_example(target: &mut String, line: &str) {
-    let (command, purpose) = match line.split_once("  ") {
+    let (command, purpose) = match line.trim().split_once("  ") {
         Some((command, purpose)) => (command, purpose.trim()),
-        None => (line, ""),
+        None if line.starts_with("    ") => ("", line.trim()),
+        None => (line.trim(), ""),
     };
-    let _ = write!(
-        target,
-        ".TP\n\\fB{}\\fR\n{}\n",
-        escaped(command),
-        escaped(purpose)
-    );
+    if !command.is_empty() {
+        let _ = writeln!(target, ".TP\n\\fB{}\\fR", escaped(command));
+    }
+    if !purpose.is_empty() {
+        let _ = writeln!(target, "{}", escaped(purpose));
+    }
 }
 
 fn see_also(command: &clap::Command) -> String {
@@ -163,11 +166,11 @@ mod tests {
 
     #[test]
     fn help_becomes_sections() {
-        let notes =
-            "Some 'note'.\n\nExamples:\n  kalive x -s   what for\n\nExit status: 0 well; 1 not.";
+        let notes = "Some 'note'.\n\nExamples:\n  kalive x -s   what for\n  kalive y\n      why\n\nExit status: 0 well; 1 not.";
         let expected = ".SH NOTES\nSome \\(aqnote\\(aq.\n\
             .SH EXIT STATUS\n0 well; 1 not.\n\
-            .SH EXAMPLES\n.TP\n\\fBkalive x \\-s\\fR\nwhat for\n";
+            .SH EXAMPLES\n.TP\n\\fBkalive x \\-s\\fR\nwhat for\n\
+            .TP\n\\fBkalive y\\fR\nwhy\n";
         assert_eq!(sections(notes), expected);
     }
 

@@ -17,7 +17,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::domain::moment::Moment;
 use crate::domain::serve::{Outcome, Token, greeting};
-use crate::error::{During as _, Result};
+use crate::error::{During as _, Error, Result};
 use crate::plan::serve::Plan;
 use crate::sys::clock;
 use crate::sys::limits;
@@ -106,7 +106,19 @@ pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener> {
         socket.listen(BACKLOG)?;
         Ok(socket.into())
     };
-    open().during(|| format!("listen on {address}"))
+    open().map_err(|cause| match cause.kind() {
+        io::ErrorKind::PermissionDenied => Error::Unsupported(format!(
+            "listen on {address}: {cause}: a port below 1024 takes CAP_NET_BIND_SERVICE: run with sudo, or take a higher one"
+        )),
+        io::ErrorKind::AddrInUse => Error::Unsupported(format!(
+            "listen on {address}: {cause}: kalive inspect -s --state listen --local :{} shows by whom; or take another --listen",
+            address.port()
+        )),
+        _ => Error::System {
+            operation: format!("listen on {address}"),
+            cause,
+        },
+    })
 }
 
 /// Serves until a signal or until `stop` is readable, and returns the signal.
