@@ -26,6 +26,8 @@ pub(crate) struct Compared {
     /// Timers that ran anew at least twice meanwhile, so that only their kind and count could be compared.
     pub(crate) moved: usize,
     pub(crate) ages: usize,
+    /// Timers that lost what the ages gained, to a tick.
+    pub(crate) exact: usize,
 }
 
 impl fmt::Display for Compared {
@@ -35,10 +37,11 @@ impl fmt::Display for Compared {
             timers,
             moved,
             ages,
+            exact,
         } = self;
         write!(
             f,
-            "{sockets:6} sockets, {timers:6} timers ({moved} more ran anew twice), {ages:6} ages"
+            "{sockets:6} sockets, {timers:6} timers ({exact} to a tick; {moved} more ran anew twice), {ages:6} ages"
         )
     }
 }
@@ -113,6 +116,12 @@ impl Bracket<'_> {
             }
             _ => return Err("the times since"),
         }
+        if undisturbed && let Some(apart) = apart(before, between) {
+            if apart > milliseconds(self.tick) + 1 {
+                return Err("what passed by the timer and by the ages");
+            }
+            counts.exact += 1;
+        }
         Ok(())
     }
 
@@ -172,6 +181,17 @@ impl Bracket<'_> {
         let tick = milliseconds(self.tick) + 1;
         one.0 <= other.1 + tick && other.0 <= one.1 + tick
     }
+}
+
+/// By how much a timer lost less or more than the age of the last ACK gained: both were told at one moment.
+fn apart(before: &Row, between: &Row) -> Option<i64> {
+    let signed = |value: u64| i64::try_from(value).unwrap();
+    let (first, left) = (before.timer.left.as_ref()?, between.timer.left.as_ref()?);
+    let (young, old) = (before.since?[2], between.since?[2]);
+    let passed = signed(old) - signed(young);
+    let least = signed(*first.start()) - signed(*left.end());
+    let most = signed(*first.end()) - signed(*left.start());
+    Some((least - passed).max(passed - most).max(0))
 }
 
 /// Whether a value tells what is left or what has passed.

@@ -41,6 +41,8 @@ pub(crate) struct World {
 /// Makes a world, socket by socket.
 struct Maker {
     world: World,
+    /// Where the first of two ends is that can hear each other.
+    pairs: Vec<usize>,
     random: Rng,
     doors: Doors,
 }
@@ -53,6 +55,7 @@ impl World {
         set("tcp_syn_linear_timeouts", "0");
         let mut maker = Maker {
             world: Self::default(),
+            pairs: Vec::new(),
             random,
             doors: Doors::open(),
         };
@@ -65,6 +68,7 @@ impl World {
         for _ in 0..time_wait {
             maker.time_wait();
         }
+        maker.talk_again();
         let Maker {
             mut world, doors, ..
         } = maker;
@@ -180,6 +184,7 @@ impl Maker {
                 say(one, self.random.usize(1..1_000));
             }
         }
+        self.pairs.push(self.world.held.len());
         self.hold(client, "ESTABLISHED");
         self.hold(server, "ESTABLISHED");
     }
@@ -299,6 +304,17 @@ impl Maker {
         };
         end_of_stream_after(&second, || drop(first));
         self.count_unheld("TIME-WAIT");
+    }
+
+    /// So that the last data sent, the last received and the last ACK are of different times.
+    fn talk_again(&mut self) {
+        for &one in &self.pairs {
+            let [one, other] = [one, one + 1].map(|index| &self.world.held[index].socket);
+            if self.random.bool() {
+                other.set_tcp_quickack(true).unwrap();
+                say(one, 1);
+            }
+        }
     }
 
     fn listen(&mut self) {
