@@ -1,31 +1,30 @@
 //! The thin binary: it alone looks at the terminal and the environment, prints errors and ends the
 //! process with an exit code.
 
+mod stdout;
+
 use std::env;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::Parser as _;
 use kalive::cli::Cli;
 use kalive::{Error, Exit, Surroundings};
+use stdout::Stdout;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(message) => {
-            // Help and version count as success; that they cannot be written does not matter.
+    let mut out = BufWriter::with_capacity(64 * 1024, Stdout);
+    let ended = match Cli::try_parse() {
+        Ok(cli) => kalive::run(&cli, &surroundings(), &mut out, &mut io::stderr()),
+        Err(message) if message.use_stderr() => {
+            // Where it can be written.
             let _ = message.print();
-            let wrong = message.use_stderr();
-            return if wrong {
-                Exit::Failed.into()
-            } else {
-                Exit::Holds.into()
-            };
+            return Exit::Failed.into();
         }
+        Err(message) => help(&message, &mut out).map_err(Error::Output),
     };
-    let stdout = io::stdout();
-    let mut out = BufWriter::with_capacity(64 * 1024, stdout.lock());
-    match kalive::run(&cli, &surroundings(), &mut out, &mut io::stderr()) {
+    match ended {
         Ok(exit) => exit.into(),
         // Whoever read our output has seen enough.
         Err(Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Exit::Holds.into(),
@@ -35,6 +34,19 @@ fn main() -> ExitCode {
             Exit::Failed.into()
         }
     }
+}
+
+/// Help and version are results.
+fn help(message: &clap::Error, out: &mut impl io::Write) -> io::Result<Exit> {
+    let text = message.render();
+    match AutoStream::choice(&io::stdout()) {
+        ColorChoice::Never => write!(out, "{text}")?,
+        ColorChoice::Auto | ColorChoice::Always | ColorChoice::AlwaysAnsi => {
+            write!(out, "{}", text.ansi())?;
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Holds)
 }
 
 fn surroundings() -> Surroundings {

@@ -1,8 +1,8 @@
 //! `kalive hold` and its far end, `kalive serve`, from arguments to bytes.
 
-use std::fs::File;
 use std::io::{self, Write};
 
+use super::record::Record;
 use super::{Surroundings, warn};
 use crate::cli::Global;
 use crate::cli::hold::HoldArgs;
@@ -36,10 +36,7 @@ pub(super) fn hold(
         );
         plan = plan.within(sessions)?;
     }
-    let mut record = match &args.record {
-        Some(path) => Some(File::create(path).during(|| format!("create {}", path.display()))?),
-        None => None,
-    };
+    let mut record = args.record.as_deref().map(Record::create).transpose()?;
     let addresses = resolve::addresses(&plan.target, plan.families)?;
     let (first, passes) = plan.first()?;
     let progress = global.progress.decide(surroundings.stderr_is_terminal);
@@ -63,7 +60,7 @@ pub(super) fn hold(
             return Ok(());
         }
         if let Some(record) = &mut record {
-            render::hold::record(record, &event).during(|| "write the record")?;
+            record.add(err, |file| render::hold::record(file, &event));
         }
         render::hold::event(out, global.output, &event).map_err(Error::Output)
     })?;
@@ -72,7 +69,7 @@ pub(super) fn hold(
     }
     report.conclude(rate);
     if let Some(record) = &mut record {
-        render::hold::record_report(record, &report).during(|| "write the record")?;
+        record.add(err, |file| render::hold::record_report(file, &report));
     }
     for warning in &report.warnings {
         warn(err, warning);
@@ -81,6 +78,7 @@ pub(super) fn hold(
     render::hold::finish(out, global.output, &report, layout).map_err(Error::Output)?;
     Ok(match (interrupt, report.verdict(plan.at_least)) {
         (Some(interrupt), _) => Exit::Interrupted(interrupt),
+        _ if record.is_some_and(|record| !record.is_whole()) => Exit::Failed,
         (None, Verdict::Holds) => Exit::Holds,
         (None, Verdict::Negative) => Exit::Negative,
         (None, Verdict::Unknown) => Exit::Failed,
