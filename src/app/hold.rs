@@ -28,13 +28,13 @@ pub(super) fn hold(
     Net::counts_segments()?;
     let room = limits::raise_descriptors().during(|| "RLIMIT_NOFILE")?;
     if let Some(sessions) = plan::hold::room(&plan, room, limits::ephemeral_ports()) {
+        plan = plan.within(sessions)?;
         warn(
             err,
             &format!(
                 "this machine has room for {sessions} connections only: the plan is made smaller"
             ),
         );
-        plan = plan.within(sessions)?;
     }
     let mut record = args.record.as_deref().map(Record::create).transpose()?;
     let addresses = resolve::addresses(&plan.target, plan.families)?;
