@@ -15,13 +15,14 @@ mod faults;
 mod lab;
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use common::{Connection, kalive, listener};
 use faults::{Ended, Refusal, finish_within, refuse, run_within, shell};
+use kalive::lab::{FarEnd, Lab, Plan, servers};
 use lab::in_lab_user_namespace;
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
@@ -410,5 +411,78 @@ fn a_textfile_that_has_no_room_stays_as_it_was() {
             let said = format!("kalive: cannot write the result: {why}");
             assert!(ended.errors.contains(&said), "{ended:?}");
         });
+    });
+}
+
+/// A lab whose client has so many ephemeral ports.
+fn lab_with_ports(count: u16) -> Lab {
+    let lab = Lab::build(&Plan {
+        far_end: FarEnd::Serve,
+        ..Plan::default()
+    })
+    .unwrap();
+    let range = format!("40000 {}", 40_000 + count - 1);
+    let path = "/proc/sys/net/ipv4/ip_local_port_range";
+    lab.client()
+        .run(|| std::fs::write(path, range))
+        .unwrap()
+        .unwrap();
+    lab
+}
+
+fn at_client(lab: &Lab, line: &str) -> Ended {
+    let mut run = kalive();
+    run.args(line.split_whitespace());
+    lab.client().adopt(&mut run).unwrap();
+    run_within(&mut run, PATIENCE)
+}
+
+/// There is no port for the last targets: that is told, and what is known of the others too.
+#[test]
+fn a_probe_without_ports_keeps_what_it_knows() {
+    in_lab_user_namespace(|| {
+        const PORTS: u16 = 20;
+        let lab = lab_with_ports(PORTS);
+        let targets = format!("{} ", servers()[0]).repeat(30);
+        let line = format!("probe {targets} --idle 1s --for 1s -o json");
+        let ended = at_client(&lab, &line);
+        assert_eq!(ended.code, Some(2), "{ended:?}");
+        let said = format!("kalive: connect to {}: Cannot assign", servers()[0]);
+        assert!(ended.errors.starts_with(&said), "{ended:?}");
+        let report = ended.document().unwrap();
+        assert_eq!(report["complete"], false);
+        let connected = rows(&report, "targets").filter(|target| target["connect_s"].is_f64());
+        assert!(connected.count() <= PORTS.into(), "{report}");
+        assert!(rows(&report, "targets").all(|target| target["errno"].is_null()));
+        let judged = rows(&report, "targets").find(|target| target["outcome"] != "interrupted");
+        assert_eq!(
+            judged.unwrap()["outcome"],
+            Value::Null,
+            "of this nothing is known"
+        );
+    });
+}
+
+/// Ports that others have taken already: the plan is made smaller until it fits.
+#[test]
+fn hold_makes_do_with_the_ports_that_are_left() {
+    in_lab_user_namespace(|| {
+        let lab = lab_with_ports(40);
+        let server = servers()[0];
+        let connect = || TcpStream::connect(server).unwrap();
+        let taken: Vec<TcpStream> = (0..20)
+            .map(|_| lab.client().run(connect).unwrap())
+            .collect();
+        let line = format!("hold {server} --max 3s --resolution 20ms --direction outbound -o json");
+        let ended = at_client(&lab, &line);
+        drop(taken);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        let report = ended.document().unwrap();
+        let warned = rows(&report, "warnings").filter_map(Value::as_str);
+        let told = warned.filter(|text| text.contains("this machine has no more room"));
+        assert!(told.count() > 0, "{ended:?}");
+        let found = &report["directions"][0];
+        assert!(found["answered_s"].as_f64() >= Some(3.0), "{report}");
+        assert_eq!(found["timeout"], Value::Null);
     });
 }
