@@ -4,6 +4,7 @@
 mod hold;
 mod inspect;
 mod probe;
+mod record;
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -56,7 +56,9 @@ pub(super) fn inspect(
     if let (Some(name), 0) = (&plan.filter.process, report.count) {
         warn(
             err,
-            &format!("no process named '{name}' is seen to hold such a socket; names are those of /proc/PID/comm, cut to 15 bytes"),
+            &format!(
+                "no process named '{name}' is seen to hold such a socket; names are those of /proc/PID/comm, cut to 15 bytes"
+            ),
         );
     }
     Ok(match interrupt {

@@ -29,15 +29,23 @@ pub(super) fn probe(
     let mut renderer =
         render::probe::Renderer::new(global.output, surroundings.layout(global.color));
     let mut report = report::probe::Report::new(&plan);
-    let interrupt = run::probe::run(&plan, addresses, interrupts, &mut |event| {
+    let ended = run::probe::run(&plan, addresses, interrupts, &mut |event| {
         report.add(&plan, &event);
         renderer.event(out, &report, &event).map_err(Error::Output)
-    })?;
-    renderer
-        .finish(out, &plan, &report)
-        .map_err(Error::Output)?;
-    picture.draw(|file, at| render::probe::picture(file, &plan, &report, at))?;
-    Ok(match interrupt {
+    });
+    let tells = match &ended {
+        Ok(_) => true,
+        Err(Error::Output(_)) => false,
+        // What one target ran into is no reason to keep what is known of the others.
+        Err(_) => report.has_learned(),
+    };
+    if tells {
+        renderer
+            .finish(out, &plan, &report)
+            .map_err(Error::Output)?;
+        picture.draw(|file, at| render::probe::picture(file, &plan, &report, at))?;
+    }
+    Ok(match ended? {
         Some(interrupt) => Exit::Interrupted(interrupt),
         None if report.holds(&plan) => Exit::Holds,
         None => Exit::Negative,

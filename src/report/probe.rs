@@ -226,6 +226,13 @@ impl Report {
         });
     }
 
+    /// Whether a connection was made or refused.
+    pub(crate) fn has_learned(&self) -> bool {
+        self.targets
+            .iter()
+            .any(|target| target.connect_s.is_some() || !target.attempts.is_empty())
+    }
+
     /// Whether every target has the outcome that was required.
     pub(crate) fn holds(&self, plan: &Plan) -> bool {
         self.targets
