@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use clap::ValueEnum as _;
-use clap_complete::Shell;
+use kalive::cli::Shell;
 use kalive::generate;
 
 /// The directory holds exactly these files; or is made to.
@@ -37,7 +37,7 @@ fn compare(directory: &str, expected: &BTreeMap<String, Vec<u8>>) {
     for (name, contents) in expected {
         assert!(
             found.get(name) == Some(contents),
-            "{name} is not what is generated; run: KALIVE_UPDATE=1 cargo test --test generated"
+            "{name} is not what kalive generates; run: KALIVE_UPDATE=1 cargo test --test generated"
         );
     }
 }
@@ -50,9 +50,10 @@ fn completions_are_up_to_date() {
         generate::completions(*shell, &mut script).unwrap();
         let name = match shell {
             Shell::Zsh => String::from("_kalive"),
-            Shell::PowerShell => String::from("kalive.ps1"),
+            Shell::Powershell => String::from("kalive.ps1"),
             Shell::Elvish => String::from("kalive.elv"),
-            other => format!("kalive.{other}"),
+            Shell::Bash => String::from("kalive.bash"),
+            Shell::Fish => String::from("kalive.fish"),
         };
         expected.insert(name, script);
     }

@@ -9,13 +9,13 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
 use std::sync::mpsc;
 
-use common::{Connection, json, kalive, listener, run, sockets, stdout};
+use common::{Connection, defer_accept, json, kalive, listener, run, sockets, stdout};
 use serde_json::{Value, json as value};
 use socket2::SockRef;
 
@@ -236,22 +236,6 @@ fn requests_and_time_wait_are_listed_without_an_owner() {
     }
 }
 
-#[expect(unsafe_code, reason = "neither socket2 nor nix sets TCP_DEFER_ACCEPT")]
-fn defer_accept(listener: &TcpListener) {
-    let seconds: libc::c_int = 30;
-    // SAFETY: the option's value is an int, which lives across the call.
-    let result = unsafe {
-        libc::setsockopt(
-            listener.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_DEFER_ACCEPT,
-            (&raw const seconds).cast(),
-            4,
-        )
-    };
-    assert_eq!(result, 0);
-}
-
 #[test]
 fn v4_mapped_addresses_are_shown_as_such() {
     let listener = listener(Ipv6Addr::UNSPECIFIED);
@@ -402,7 +386,7 @@ fn what_does_not_exist_is_a_wrong_call() {
         ("inspect --local 1.2.3.4.5", "is not an address"),
         (
             "inspect --state established,sleeping",
-            "no such state: write all, established",
+            "possible values: all, established",
         ),
         (
             "inspect --columns local,nothing",

@@ -1,8 +1,8 @@
 //! `kalive hold` and its far end, `kalive serve`, from arguments to bytes.
 
-use std::fs::File;
 use std::io::{self, Write};
 
+use super::record::Record;
 use super::{Picture, Surroundings, warn};
 use crate::cli::hold::HoldArgs;
 use crate::cli::serve::ServeArgs;
@@ -29,18 +29,15 @@ pub(super) fn hold(
     Net::counts_segments()?;
     let room = limits::raise_descriptors().during(|| "RLIMIT_NOFILE")?;
     if let Some(sessions) = plan::hold::room(&plan, room, limits::ephemeral_ports()) {
+        plan = plan.within(sessions)?;
         warn(
             err,
             &format!(
                 "this machine has room for {sessions} connections only: the plan is made smaller"
             ),
         );
-        plan = plan.within(sessions)?;
     }
-    let mut record = match &args.record {
-        Some(path) => Some(File::create(path).during(|| format!("create {}", path.display()))?),
-        None => None,
-    };
+    let mut record = args.record.as_deref().map(Record::create).transpose()?;
     let addresses = resolve::addresses(&plan.target, plan.families)?;
     let (first, passes) = plan.first()?;
     let progress = global.progress.decide(surroundings.stderr_is_terminal);
@@ -64,7 +61,7 @@ pub(super) fn hold(
             return Ok(());
         }
         if let Some(record) = &mut record {
-            render::hold::record(record, &event).during(|| "write the record")?;
+            record.add(err, |file| render::hold::record(file, &event));
         }
         render::hold::event(out, global.output, &event).map_err(Error::Output)
     })?;
@@ -73,7 +70,7 @@ pub(super) fn hold(
     }
     report.conclude(rate);
     if let Some(record) = &mut record {
-        render::hold::record_report(record, &report).during(|| "write the record")?;
+        record.add(err, |file| render::hold::record_report(file, &report));
     }
     for warning in &report.warnings {
         warn(err, warning);
@@ -83,6 +80,7 @@ pub(super) fn hold(
     picture.draw(|file, at| render::hold::picture(file, &report, at))?;
     Ok(match (interrupt, report.verdict(plan.at_least)) {
         (Some(interrupt), _) => Exit::Interrupted(interrupt),
+        _ if record.is_some_and(|record| !record.is_whole()) => Exit::Failed,
         (None, Verdict::Holds) => Exit::Holds,
         (None, Verdict::Negative) => Exit::Negative,
         (None, Verdict::Unknown) => Exit::Failed,

@@ -46,12 +46,20 @@ pub(super) fn probe(
     for event in unresolved {
         tell(event)?;
     }
-    let interrupt = run::probe::run(&plan, addresses, interrupts, &mut tell)?;
-    renderer
-        .finish(out, &plan, &report)
-        .map_err(Error::Output)?;
-    picture.draw(|file, at| render::probe::picture(file, &plan, &report, at))?;
-    Ok(match (interrupt, report.holds(&plan)) {
+    let ended = run::probe::run(&plan, addresses, interrupts, &mut tell);
+    let tells = match &ended {
+        Ok(_) => true,
+        Err(Error::Output(_)) => false,
+        // What one target ran into is no reason to keep what is known of the others.
+        Err(_) => report.has_learned(),
+    };
+    if tells {
+        renderer
+            .finish(out, &plan, &report)
+            .map_err(Error::Output)?;
+        picture.draw(|file, at| render::probe::picture(file, &plan, &report, at))?;
+    }
+    Ok(match (ended?, report.holds(&plan)) {
         (Some(interrupt), _) => Exit::Interrupted(interrupt),
         (None, Some(true)) => Exit::Holds,
         (None, Some(false)) => Exit::Negative,

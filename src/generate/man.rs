@@ -23,12 +23,17 @@ pub(super) fn page(command: &clap::Command, schema: Option<&Value>) -> io::Resul
         .unwrap_or_else(|| command.get_name())
         .replace(' ', "-");
     let notes = command
-        .get_after_help()
+        .get_after_long_help()
         .map(ToString::to_string)
         .unwrap_or_default();
     let whole = command.has_subcommands();
-    // It has no page of its own.
-    let shown = command.clone().after_help(None::<&str>);
+    // clap_mangen leaves out what only the long help explains.
+    let shown = command
+        .clone()
+        .mut_args(|arg| arg.hide_short_help(false))
+        .after_long_help(None::<&str>)
+        .after_help(None::<&str>);
+    // Help has no page of its own.
     let shown = if whole {
         shown
             .mut_subcommand("help", |help| help.hide(true))
@@ -93,12 +98,7 @@ fn parts(notes: &str) -> Parts {
     {
         if let Some(lines) = paragraph.strip_prefix("Examples:\n") {
             for line in lines.lines() {
-                // What an example is for may stand below it.
-                if line.starts_with("          ") {
-                    let _ = writeln!(parts.examples, "{}", escaped(line.trim()));
-                } else {
-                    push_example(&mut parts.examples, line.trim());
-                }
+                push_example(&mut parts.examples, line);
             }
         } else if let Some(text) = paragraph.strip_prefix("Exit status: ") {
             let _ = writeln!(parts.status, "{}", escaped(text));
@@ -114,13 +114,16 @@ fn parts(notes: &str) -> Parts {
     parts
 }
 
-/// An example: the command, and behind two or more spaces what it is for.
+/// An example: the command, and behind two or more spaces, or further in on the next line, what it is for.
 fn push_example(target: &mut String, line: &str) {
-    let (command, purpose) = match line.split_once("  ") {
+    let (command, purpose) = match line.trim().split_once("  ") {
         Some((command, purpose)) => (command, purpose.trim()),
-        None => (line, ""),
+        None if line.starts_with("    ") => ("", line.trim()),
+        None => (line.trim(), ""),
     };
-    let _ = writeln!(target, ".TP\n\\fB{}\\fR", escaped(command));
+    if !command.is_empty() {
+        let _ = writeln!(target, ".TP\n\\fB{}\\fR", escaped(command));
+    }
     if !purpose.is_empty() {
         let _ = writeln!(target, "{}", escaped(purpose));
     }
@@ -235,11 +238,11 @@ mod tests {
 
     #[test]
     fn help_becomes_sections() {
-        let notes =
-            "Some 'note'.\n\nExamples:\n  kalive x -s   what for\n\nExit status: 0 well; 1 not.";
+        let notes = "Some 'note'.\n\nExamples:\n  kalive x -s   what for\n  kalive y\n      why\n\nExit status: 0 well; 1 not.";
         let expected = ".SH NOTES\nSome \\(aqnote\\(aq.\n\
             .SH EXIT STATUS\n0 well; 1 not.\n\
-            .SH EXAMPLES\n.TP\n\\fBkalive x \\-s\\fR\nwhat for\n";
+            .SH EXAMPLES\n.TP\n\\fBkalive x \\-s\\fR\nwhat for\n\
+            .TP\n\\fBkalive y\\fR\nwhy\n";
         let parts = parts(notes);
         let mut page = String::new();
         push_section(&mut page, "NOTES", &parts.others);

@@ -10,20 +10,31 @@ mod schema;
 use std::io::{self, Write};
 
 use clap::CommandFactory as _;
-use clap_complete::Shell;
+use clap_complete::env::{Elvish, EnvCompleter as _, Fish, Powershell};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Shell};
+use crate::complete::VARIABLE;
 use crate::error::{Error, Result};
 pub use jq::{Jq, examples as jq_examples};
+
+/// clap's own script for bash would have words broken at `=` and `:`, and names with spaces fall apart.
+const BASH: &str = include_str!("../../completions/kalive.bash");
+/// clap's own script for zsh offers nothing at the first TAB when zsh loads it from its fpath.
+const ZSH: &str = include_str!("../../completions/_kalive");
 
 /// Writes the completion script of `shell`.
 ///
 /// # Errors
 /// Those of the writer.
 pub fn completions(shell: Shell, out: &mut dyn Write) -> io::Result<()> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "kalive", &mut script);
-    out.write_all(&script)
+    const NAME: &str = "kalive";
+    match shell {
+        Shell::Bash => out.write_all(BASH.as_bytes()),
+        Shell::Zsh => out.write_all(ZSH.as_bytes()),
+        Shell::Fish => Fish.write_registration(VARIABLE, NAME, NAME, NAME, out),
+        Shell::Elvish => Elvish.write_registration(VARIABLE, NAME, NAME, NAME, out),
+        Shell::Powershell => Powershell.write_registration(VARIABLE, NAME, NAME, NAME, out),
+    }
 }
 
 /// Writes the manual page of kalive, or of one of its subcommands.
@@ -41,7 +52,7 @@ pub fn man(page: Option<&str>, out: &mut dyn Write) -> Result<()> {
         .filter_map(|(name, _)| name.strip_prefix("kalive-"))
         .collect();
     Err(Error::Usage(format!(
-        "there is no page '{}': write one of {}, or nothing for kalive itself",
+        "there is no page '{}': write {}, or nothing for kalive itself",
         page.unwrap_or_default(),
         names.join(", ")
     )))
@@ -54,6 +65,16 @@ pub fn schemas() -> Vec<(String, String)> {
         .into_iter()
         .map(|(command, schema)| (format!("kalive.{command}-1.json"), format!("{schema:#}\n")))
         .collect()
+}
+
+/// What `man` takes: the subcommands that have a page.
+pub(crate) fn page_names() -> impl Iterator<Item = String> {
+    let command = Cli::command();
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|c| c.get_name().to_owned())
+        .collect();
+    names.into_iter()
 }
 
 /// Every manual page with its name, such as `kalive-inspect`.

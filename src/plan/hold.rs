@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::families;
 use crate::cli::hold::{DirectionArg, HoldArgs};
 use crate::domain::hold::ladder::{FINEST, LONGEST, Ladder, SHORTEST, Search, VERDICT};
 use crate::domain::options::Idle;
@@ -118,7 +119,7 @@ pub(crate) fn plan(args: &HoldArgs) -> Result<Plan> {
     let sessions = usize::try_from(args.sessions).unwrap_or(usize::MAX);
     let everything = Plan {
         target: args.target.clone(),
-        families: args.families.into(),
+        families: families(args.families.into(), args.bind)?,
         origin: Origin {
             address: args.bind.map(|address| SocketAddr::new(address, 0)),
             interface: args.interface.clone(),
@@ -252,6 +253,7 @@ mod tests {
             ),
             ("a:1 --verify 1500ms", "TCP_KEEPIDLE cannot be"),
             ("a:1 --verify 3h", "--max is 2h"),
+            ("a:1 --bind ::1 -4", "--bind ::1 is not of the family"),
         ] {
             let error = planned(line).unwrap_err().to_string();
             assert!(error.contains(why), "{line}: {error}");

@@ -276,6 +276,13 @@ impl Report {
         });
     }
 
+    /// Whether a connection was made or refused.
+    pub(crate) fn has_learned(&self) -> bool {
+        self.targets
+            .iter()
+            .any(|target| target.connect_s.is_some() || !target.attempts.is_empty())
+    }
+
     /// Whether every target has the outcome that was required: one that has another says no, whatever is not
     /// known of the rest; `None` if no such is known, but not all could be probed.
     pub(crate) fn holds(&self, plan: &Plan) -> Option<bool> {

@@ -253,6 +253,12 @@ pub(crate) fn warning(incomplete: &Incomplete) -> String {
     text
 }
 
+/// What would let it be read.
+pub(crate) fn advice(incomplete: &Incomplete) -> Option<&'static str> {
+    let refused = incomplete.why.starts_with("not permitted");
+    refused.then_some("to see what is not permitted takes CAP_SYS_PTRACE: run with sudo")
+}
+
 /// What a narrow terminal does not show, and how to see it.
 fn left_out(list: &List) -> String {
     match &list.left_out()[..] {
