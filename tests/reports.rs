@@ -3,6 +3,7 @@
 
 #[path = "common/mod.rs"]
 mod common;
+#[cfg(test)]
 #[path = "common/junit.rs"]
 mod junit;
 

@@ -76,7 +76,7 @@ impl fmt::Display for Measured {
 
 /// `1 connection`, `2 connections`.
 pub(crate) fn counted(
-    count: impl fmt::Display + PartialEq + From<u8>,
+    count: impl fmt::Display + PartialEq + From<u8> + Copy,
     noun: &'static str,
 ) -> String {
     let plural = if count == 1.into() { "" } else { "s" };

@@ -47,13 +47,14 @@ text{font-family:system-ui,'Segoe UI','DejaVu Sans',sans-serif;font-size:12px;fi
 
 /// Draws the charts below each other.
 pub(crate) fn picture(out: &mut dyn Write, header: &Header, charts: &[Chart]) -> io::Result<()> {
-    let mut top = 24.0;
+    let mut top = 19.0;
     let mut said = Vec::new();
     for (class, width, height, texts) in [
         ("title", 68, 28.0, std::slice::from_ref(&header.title)),
         ("answer", 100, 21.0, &header.answer),
         ("said", 112, 19.0, &header.said),
     ] {
+        top += if texts.is_empty() { 0.0 } else { 5.0 };
         for text in texts {
             for line in wrapped(text, width) {
                 top += height;

@@ -28,9 +28,10 @@ impl Lines {
             Event::Connected { .. } => connected(report, target),
             Event::Round { round, .. } => {
                 let round = RoundReport::from(*round);
-                match self.is_late(event.target(), round.at_s) {
-                    false => at(round.at_s, &said(&round)),
-                    true => late(&round),
+                if self.is_late(event.target(), round.at_s) {
+                    late(&round)
+                } else {
+                    at(round.at_s, &said(&round))
                 }
             }
             Event::PeerSpoke { at: when, .. } => {
