@@ -7,6 +7,7 @@ use super::{Picture, Surroundings, warn};
 use crate::cli::hold::HoldArgs;
 use crate::cli::serve::ServeArgs;
 use crate::cli::{Global, Output, TestOutput};
+use crate::domain::words::counted;
 use crate::error::{During as _, Error, Result};
 use crate::exit::Exit;
 use crate::report::hold::Verdict;
@@ -32,7 +33,8 @@ pub(super) fn hold(
         warn(
             err,
             &format!(
-                "this machine has room for {sessions} connections only: the plan is made smaller"
+                "this machine has room for {} in each direction only: the plan is made smaller",
+                counted(sessions, "connection")
             ),
         );
         plan = plan.within(sessions)?;

@@ -17,3 +17,4 @@ pub mod survival;
 pub mod target;
 pub mod tunables;
 pub mod wheel;
+pub(crate) mod words;

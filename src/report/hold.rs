@@ -15,6 +15,7 @@ use crate::domain::hold::software::{self, Setting};
 use crate::domain::hold::{Direction, Expiry, Sample};
 use crate::domain::seconds;
 use crate::domain::wheel::TickRate;
+use crate::domain::words::counted;
 use crate::plan::hold::Plan;
 use crate::run::hold::event::Event;
 
@@ -237,8 +238,10 @@ impl Report {
             }
             Event::FarEndSpoke { after, .. } => self.spoke.push(*after),
             Event::Limited { why, sessions } => {
-                self.warnings
-                    .push(format!("{why}; going on with {sessions} connections"));
+                self.warnings.push(format!(
+                    "{why}; going on with {}",
+                    counted(*sessions, "connection")
+                ));
             }
             Event::ControlLost { at } => {
                 self.control = Control {

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::Layout;
 use super::json;
-use super::text::{self, Brief};
+use super::text::Brief;
 use crate::cli::{Output, TestOutput};
+use crate::domain::words::counted;
 use crate::plan::hold::Plan;
 use crate::report::hold::Report;
 use crate::run::hold::event::{Event, Progress};
@@ -49,9 +50,9 @@ pub(crate) fn announcement(plan: &Plan, sessions: usize, passes: u32) -> String 
         ),
     };
     format!(
-        "up to {} with {}{again}",
+        "up to {} with {} in each direction{again}",
         Brief(plan.at_most() * passes.max(1)),
-        text::counted(sessions, "connection")
+        counted(sessions, "connection")
     )
 }
 

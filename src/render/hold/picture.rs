@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::{charts, table};
+use crate::domain::words::counted;
 use crate::render::chart::{self, Header};
 use crate::render::text::{self, Brief};
 use crate::report::hold::{Report, Verdict};
@@ -36,7 +37,7 @@ pub(crate) fn picture(out: &mut dyn Write, report: &Report, at: &str) -> io::Res
         footer: format!(
             "kalive {}, {at}: {}, {}",
             env!("CARGO_PKG_VERSION"),
-            text::counted(report.cost.sessions, "connection"),
+            counted(report.cost.sessions, "connection"),
             Brief(report.cost.elapsed)
         ),
         at: at.to_owned(),
@@ -69,7 +70,7 @@ fn recommended(report: &Report) -> Option<String> {
     let lost = report.recommendation.as_ref()?.survives_lost_probes;
     Some(format!(
         "Holds this path, even if {} in a row stay lost: {}.",
-        text::counted(lost, "probe"),
+        counted(lost, "probe"),
         settings.setsockopt.join(", ")
     ))
 }
