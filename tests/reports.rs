@@ -93,6 +93,26 @@ fn what_has_no_verdict_is_no_test() {
     }
 }
 
+/// Else a CI job has an empty file and no word of why.
+#[test]
+fn what_could_not_be_measured_is_a_test_with_an_error() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let proc = nowhere.path().display();
+    for line in [
+        String::from("probe no-such-host.invalid:1"),
+        String::from("hold no-such-host.invalid:1"),
+        format!("inspect --survives 5m --proc {proc}"),
+    ] {
+        let output = run(&format!("{line} -o junit"));
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        let document = text(&output.stdout);
+        let counts = junit::checked(&document);
+        assert_eq!((counts.tests, counts.errors), (1, 1), "{document}");
+        let errors = text(&output.stderr);
+        assert!(errors.starts_with("kalive: "), "{errors}");
+    }
+}
+
 #[test]
 fn a_picture_that_cannot_be_written_is_an_error_at_once() {
     let listener = listener(Ipv4Addr::LOCALHOST);

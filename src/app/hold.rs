@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 
-use super::{Picture, Surroundings, warn};
+use super::{Picture, Surroundings, told, warn};
 use crate::cli::hold::HoldArgs;
 use crate::cli::serve::ServeArgs;
 use crate::cli::{Global, Output, TestOutput};
@@ -14,7 +14,7 @@ use crate::report::hold::Verdict;
 use crate::run::hold::event::Event;
 use crate::run::hold::net::Net;
 use crate::sys::reactor::Reactor;
-use crate::sys::signals::Interrupts;
+use crate::sys::signals::{Interrupt, Interrupts};
 use crate::sys::{limits, resolve, tick};
 use crate::{plan, render, report};
 
@@ -25,8 +25,39 @@ pub(super) fn hold(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<Exit> {
-    let mut plan = plan::hold::plan(args)?;
+    let plan = plan::hold::plan(args)?;
     let picture = Picture::new(args.svg.as_deref())?;
+    let measured = measure(plan, args, global, surroundings, out, err);
+    let (report, interrupt) = told(
+        measured,
+        "kalive hold",
+        global.output == TestOutput::Junit,
+        out,
+    )?;
+    for warning in &report.warnings {
+        warn(err, warning);
+    }
+    let layout = surroundings.layout(global.color);
+    let printed = render::hold::finish(out, global.output, &report, layout);
+    let drawn = picture.draw(|file, at| render::hold::picture(file, &report, at));
+    printed.map_err(Error::Output).and(drawn)?;
+    Ok(match (interrupt, report.verdict(report.at_least)) {
+        (Some(interrupt), _) => Exit::Interrupted(interrupt),
+        (None, Verdict::Holds) => Exit::Holds,
+        (None, Verdict::Negative) => Exit::Negative,
+        (None, Verdict::Unknown) => Exit::Failed,
+    })
+}
+
+/// Carries the measurement out, and records it.
+fn measure(
+    mut plan: plan::hold::Plan,
+    args: &HoldArgs,
+    global: Global<TestOutput>,
+    surroundings: &Surroundings,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Result<(report::hold::Report, Option<Interrupt>)> {
     Net::counts_segments()?;
     let room = limits::raise_descriptors().during(|| "RLIMIT_NOFILE")?;
     if let Some(sessions) = plan::hold::room(&plan, room, limits::ephemeral_ports()) {
@@ -77,18 +108,7 @@ pub(super) fn hold(
     if let Some(record) = &mut record {
         render::hold::record_report(record, &report).during(|| "write the record")?;
     }
-    for warning in &report.warnings {
-        warn(err, warning);
-    }
-    let layout = surroundings.layout(global.color);
-    render::hold::finish(out, global.output, &report, layout).map_err(Error::Output)?;
-    picture.draw(|file, at| render::hold::picture(file, &report, at))?;
-    Ok(match (interrupt, report.verdict(plan.at_least)) {
-        (Some(interrupt), _) => Exit::Interrupted(interrupt),
-        (None, Verdict::Holds) => Exit::Holds,
-        (None, Verdict::Negative) => Exit::Negative,
-        (None, Verdict::Unknown) => Exit::Failed,
-    })
+    Ok((report, interrupt))
 }
 
 pub(super) fn serve(args: &ServeArgs, global: Global<Output>, out: &mut dyn Write) -> Result<Exit> {

@@ -1,6 +1,7 @@
 //! Charts as a picture: one self-contained SVG on a background of its own, without scripts and fonts from
 //! elsewhere. Shapes say what colours say; text from outside is escaped.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -192,8 +193,13 @@ impl Canvas<'_> {
     fn row(&mut self, axis: &Axis, row: &Row, y: f64) -> io::Result<()> {
         match &row.content {
             Content::Marks(marks) => {
+                let mut drawn = HashSet::new();
                 for mark in marks.iter().filter(|mark| axis.contains(mark.at)) {
-                    self.mark(*mark, place(axis.position(mark.at)), y)?;
+                    let x = place(axis.position(mark.at));
+                    // Hours of heartbeats would be megabytes of marks upon each other.
+                    if drawn.insert((mark.kind.symbol(), number(x.round()))) {
+                        self.mark(*mark, x, y)?;
+                    }
                 }
                 Ok(())
             }
