@@ -1,6 +1,8 @@
 //! The thin binary: it alone looks at the terminal and the environment, prints errors and ends the
 //! process with an exit code.
 
+mod stdout;
+
 use std::env;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -12,6 +14,7 @@ use clap_complete::CompleteEnv;
 use kalive::cli::{Cli, When};
 use kalive::complete::{self, Places};
 use kalive::{Error, Exit, Surroundings};
+use stdout::Stdout;
 
 fn main() -> ExitCode {
     match completed() {
@@ -20,23 +23,21 @@ fn main() -> ExitCode {
         // The shell that asked shows nothing of it.
         Err(_) => return Exit::Failed.into(),
     }
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        // Help and version count as success; that they cannot be written does not matter.
-        Err(help) if !help.use_stderr() => {
-            let _ = help.print();
-            return Exit::Holds.into();
+    let mut out = BufWriter::with_capacity(64 * 1024, Stdout);
+    let (color, ended) = match Cli::try_parse() {
+        Ok(cli) => {
+            let ended = kalive::run(&cli, &surroundings(), &mut out, &mut io::stderr());
+            (cli.global.color, ended)
         }
-        Err(wrong) => {
+        Err(wrong) if wrong.use_stderr() => {
             // One look for all errors: who speaks.
             let text = wrong.render().ansi().to_string();
             complain(When::Auto, &text.replacen("error:", "kalive:", 1));
             return Exit::Failed.into();
         }
+        Err(message) => (When::Auto, help(&message, &mut out).map_err(Error::Output)),
     };
-    let stdout = io::stdout();
-    let mut out = BufWriter::with_capacity(64 * 1024, stdout.lock());
-    match kalive::run(&cli, &surroundings(), &mut out, &mut io::stderr()) {
+    match ended {
         Ok(exit) => exit.into(),
         // Whoever read our output has seen enough.
         Err(Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Exit::Holds.into(),
@@ -45,13 +46,23 @@ fn main() -> ExitCode {
             let styles = Styles::styled();
             let style = styles.get_error();
             let error = anyhow::Error::from(error);
-            complain(
-                cli.global.color,
-                &format!("{style}kalive:{style:#} {error:#}\n"),
-            );
+            complain(color, &format!("{style}kalive:{style:#} {error:#}\n"));
             Exit::Failed.into()
         }
     }
+}
+
+/// Help and version are results.
+fn help(message: &clap::Error, out: &mut impl io::Write) -> io::Result<Exit> {
+    let text = message.render();
+    match AutoStream::choice(&io::stdout()) {
+        ColorChoice::Never => write!(out, "{text}")?,
+        ColorChoice::Auto | ColorChoice::Always | ColorChoice::AlwaysAnsi => {
+            write!(out, "{}", text.ansi())?;
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Holds)
 }
 
 /// Writes a message with its colours to stderr, or without where they do not suit it.

@@ -56,7 +56,9 @@ pub(super) fn inspect(
     if let (Some(name), 0) = (&plan.filter.process, report.count) {
         warn(
             err,
-            &format!("no process named '{name}' is seen to hold such a socket"),
+            &format!(
+                "no process named '{name}' is seen to hold such a socket; names are those of /proc/PID/comm, cut to 15 bytes"
+            ),
         );
     }
     Ok(match interrupt {
@@ -151,7 +153,11 @@ fn metrics(plan: &Plan, interrupts: &mut Interrupts, out: &mut dyn Write) -> Res
         Format::Openmetrics(None) => {
             openmetrics(out, &report, plan.top).map_err(Error::Output)?;
         }
-        Format::Openmetrics(Some(_)) | Format::Table | Format::Json | Format::Ndjson => {}
+        Format::Openmetrics(Some(_))
+        | Format::Table
+        | Format::Json
+        | Format::Ndjson
+        | Format::Junit => {}
     }
     Ok((interrupt, report))
 }

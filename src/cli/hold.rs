@@ -45,9 +45,9 @@ pub struct HoldArgs {
     #[arg(value_name = "TARGET", value_parser = |text: &str| Target::parse(text, Some(DEFAULT_PORT)))]
     pub target: Target,
 
-    /// The longest silence to try
-    #[arg(long, value_name = "DURATION", default_value = "2h", value_parser = duration, help_heading = "Search")]
-    pub max: Duration,
+    /// The longest silence to try [default: that of --at-least, else 2h]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Search")]
+    pub max: Option<Duration>,
     /// The shortest silence to try
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration, help_heading = "Search")]
     pub min: Duration,
@@ -88,6 +88,9 @@ pub struct HoldArgs {
     /// Write every event to this file as it happens (NDJSON)
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
     pub record: Option<PathBuf>,
+    /// Write a picture of the result to this file (SVG)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    pub svg: Option<PathBuf>,
 }
 
 /// Who speaks after the silence.

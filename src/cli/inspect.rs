@@ -251,6 +251,9 @@ pub enum Column {
     /// TCP_KEEPIDLE/TCP_KEEPINTVL/TCP_KEEPCNT, then TCP_USER_TIMEOUT if set; * marks what is surely the
     /// socket's own, not the sysctl's
     Options,
+    /// How soon it notices a silent peer, with every timer on time; >= with data in flight, whose retransmissions
+    /// decide
+    Notices,
     /// TCP_KEEPIDLE
     Keepidle,
     /// TCP_KEEPINTVL
@@ -283,7 +286,12 @@ impl Column {
     pub fn needs_options(self) -> bool {
         matches!(
             self,
-            Self::Options | Self::Keepidle | Self::Interval | Self::Count | Self::UserTimeout
+            Self::Options
+                | Self::Notices
+                | Self::Keepidle
+                | Self::Interval
+                | Self::Count
+                | Self::UserTimeout
         )
     }
 

@@ -89,11 +89,11 @@ pub struct GlobalArgs {
     help: Option<bool>,
 }
 
-/// The same for a subcommand that has a report and no metrics.
+/// The same for a subcommand that knows these formats.
 #[derive(Clone, Copy, Debug)]
-pub struct Global {
+pub struct Global<F> {
     /// How to print the result.
-    pub output: Output,
+    pub output: F,
     /// When to colour it.
     pub color: When,
     /// When to tell how a long run goes.
@@ -101,15 +101,36 @@ pub struct Global {
 }
 
 impl GlobalArgs {
-    /// The options of a subcommand that has no metrics.
+    /// The options of a subcommand that has a report and no verdict.
     ///
     /// # Errors
-    /// What would be right, if metrics are asked for.
-    pub fn without_metrics(self) -> Result<Global, String> {
+    /// What would be right, if a format is asked for that it does not know.
+    pub fn of_report(self) -> Result<Global<Output>, String> {
+        self.known(|output| match output {
+            TestOutput::Report(output) => Ok(output),
+            TestOutput::Junit => Err(String::from(
+                "-o junit is for kalive probe, hold and inspect --survives: take table, json or ndjson",
+            )),
+        })
+    }
+
+    /// The options of a subcommand whose report is a verdict too, which a CI job can take for a test.
+    ///
+    /// # Errors
+    /// What would be right, if a format is asked for that it does not know.
+    pub fn of_test(self) -> Result<Global<TestOutput>, String> {
+        self.known(Ok)
+    }
+
+    fn known<F>(
+        self,
+        known: impl FnOnce(TestOutput) -> Result<F, String>,
+    ) -> Result<Global<F>, String> {
         let output = match self.output {
-            OutputChoice::Table => Output::Table,
-            OutputChoice::Json => Output::Json,
-            OutputChoice::Ndjson => Output::Ndjson,
+            OutputChoice::Table => TestOutput::Report(Output::Table),
+            OutputChoice::Json => TestOutput::Report(Output::Json),
+            OutputChoice::Ndjson => TestOutput::Report(Output::Ndjson),
+            OutputChoice::Junit => TestOutput::Junit,
             OutputChoice::Openmetrics => {
                 return Err(String::from(
                     "-o openmetrics is for kalive inspect only: take table, json or ndjson",
@@ -117,7 +138,7 @@ impl GlobalArgs {
             }
         };
         Ok(Global {
-            output,
+            output: known(output)?,
             color: self.color,
             progress: self.progress,
         })
@@ -167,6 +188,8 @@ pub enum OutputChoice {
     Json,
     /// One JSON event a line as it happens, the report last
     Ndjson,
+    /// JUnit XML, for CI jobs (probe, hold and inspect --survives)
+    Junit,
     /// Gauges, such as for the textfile collector of node_exporter (inspect only)
     Openmetrics,
 }
@@ -180,6 +203,15 @@ pub enum Output {
     Json,
     /// One JSON event a line as it happens, the report last.
     Ndjson,
+}
+
+/// The format of a report that is a verdict too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestOutput {
+    /// The report.
+    Report(Output),
+    /// JUnit XML at the end.
+    Junit,
 }
 
 /// When to do something that suits a terminal.

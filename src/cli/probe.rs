@@ -1,9 +1,10 @@
 //! The arguments of `kalive probe`.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 
 use super::target::FamilyArgs;
 use super::values::{duration, positive};
@@ -148,6 +149,10 @@ pub struct ProbeArgs {
     /// -4 and -6
     #[command(flatten)]
     pub families: FamilyArgs,
+
+    /// Write a picture of the result to this file (SVG)
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Output")]
+    pub svg: Option<PathBuf>,
 }
 
 /// What became of a target.
@@ -171,6 +176,23 @@ pub enum Outcome {
     /// SIGINT or SIGTERM ended the run first
     #[value(skip)]
     Interrupted,
+}
+
+impl Outcome {
+    /// Its name: as an argument, in JSON and in tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::TimedOut => "timed-out",
+            Self::Reset => "reset",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::Closed => "closed",
+            Self::Unresponsive => "unresponsive",
+            Self::Interrupted => "interrupted",
+        }
+    }
 }
 
 /// Protocols with a harmless request.
@@ -215,4 +237,20 @@ fn user_timeout(text: &str) -> Result<MaybeTimeout, String> {
     }
     let timeout = UserTimeout::new(duration(text)?).map_err(|error| error.to_string())?;
     Ok(MaybeTimeout(Some(timeout)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_has_one_name() {
+        let hidden = [Outcome::Interrupted];
+        for outcome in Outcome::value_variants().iter().chain(&hidden) {
+            let json = serde_json::to_value(outcome).unwrap();
+            assert_eq!(json, outcome.name());
+            let argument = outcome.to_possible_value();
+            assert!(argument.is_none_or(|argument| argument.matches(outcome.name(), false)));
+        }
+    }
 }

@@ -294,6 +294,15 @@ fn with_options(
     }
 }
 
+/// What is left of a keepalive timer that was set for longer than `TCP_KEEPIDLE` now says, as when a sysctl was
+/// lowered since; `None` if there is no such timer.
+#[must_use]
+pub fn outdated_timer(evidence: &Evidence, rate: TickRate) -> Option<Duration> {
+    let keepalive = evidence.keepalive?.after_an_answer();
+    late_start(evidence, &keepalive, rate)?;
+    evidence.armed.map(|armed| armed.left)
+}
+
 /// By how much the timer that runs now comes later than `TCP_KEEPIDLE` says. It was armed by what
 /// applied then: a sysctl that is changed re-arms no timer (`tcp_keepalive_timer` reads it when it fires).
 fn late_start(evidence: &Evidence, keepalive: &Keepalive, rate: TickRate) -> Option<Duration> {

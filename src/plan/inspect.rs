@@ -44,6 +44,8 @@ pub(crate) enum Format {
     Table,
     Json,
     Ndjson,
+    /// A test for each connection that is judged.
+    Junit,
     /// Metrics, to stdout or to this file.
     Openmetrics(Option<PathBuf>),
 }
@@ -251,6 +253,13 @@ fn format(args: &InspectArgs, output: OutputChoice) -> Result<Format> {
         ),
         (OutputChoice::Openmetrics, file) => Ok(Format::Openmetrics(file.clone())),
         (_, Some(_)) => wrong("--textfile is for metrics: add -o openmetrics"),
+        (OutputChoice::Junit, None) if watched => {
+            wrong("-o junit is one document, --watch many: take -o ndjson")
+        }
+        (OutputChoice::Junit, None) if args.judge.survives.is_none() => {
+            wrong("-o junit needs something to be judged: add --survives, such as --survives 350s")
+        }
+        (OutputChoice::Junit, None) => Ok(Format::Junit),
         (OutputChoice::Json, None) if watched => {
             wrong("-o json is one document, --watch many: take -o ndjson")
         }
@@ -286,8 +295,9 @@ fn default_columns(args: &InspectArgs, filter: &Filter, namespaces: &Namespaces)
     let judged = args.judge.survives.is_some();
     let only_established = filter.states == StateSet::from(State::Established);
     let wanted = |column: &Column| match column {
-        Column::State => !judged || !only_established,
-        Column::Options => args.options && !judged,
+        // All would say the same.
+        Column::State => !only_established || !judged && !args.options,
+        Column::Options | Column::Notices => args.options && !judged,
         Column::Survives | Column::Margin => judged,
         Column::Netns => *namespaces == Namespaces::All,
         // What the options or the verdict say, these would only say again.
@@ -311,6 +321,7 @@ fn default_columns(args: &InspectArgs, filter: &Filter, namespaces: &Namespaces)
         Column::Idle,
         Column::Timer,
         Column::Options,
+        Column::Notices,
         Column::Survives,
         Column::Margin,
         Column::User,

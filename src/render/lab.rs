@@ -87,11 +87,9 @@ pub(crate) fn finish(
     report: &Report,
     layout: Layout,
 ) -> io::Result<()> {
-    match output {
-        Output::Table => table(out, report, layout),
-        Output::Json => json::document(out, SCHEMA, report),
-        Output::Ndjson => json::event(out, SCHEMA, "report", report),
-    }
+    super::report(out, output, SCHEMA, report, |out| {
+        table(out, report, layout)
+    })
 }
 
 fn table(out: &mut dyn Write, report: &Report, layout: Layout) -> io::Result<()> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::json;
+use super::{json, text};
 use crate::cli::Output;
 use crate::domain::seconds;
 use crate::domain::serve::Outcome;
@@ -39,7 +39,8 @@ pub(crate) fn event(out: &mut dyn Write, output: Output, event: &Event) -> io::R
     match output {
         Output::Table => {
             if let Event::Listening { address, sessions } = event {
-                writeln!(out, "listening on {address}, for {sessions} sessions")?;
+                let sessions = text::counted(*sessions, "session");
+                writeln!(out, "listening on {address}, for {sessions}")?;
                 out.flush()?;
             }
             Ok(())
@@ -118,26 +119,26 @@ fn fields(event: &Event) -> (&'static str, Fields) {
 
 /// The counts.
 pub(crate) fn finish(out: &mut dyn Write, output: Output, report: &Report) -> io::Result<()> {
-    match output {
-        Output::Table => {
-            let (spoken, ended) = (&report.spoken, &report.ended);
-            writeln!(
-                out,
-                "{} sessions, {} refused; spoke: {} acknowledged, {} reset, {} silence",
-                report.sessions, report.refused, spoken.acknowledged, spoken.reset, spoken.silence
-            )?;
-            writeln!(
-                out,
-                "ended: {} closed, {} reset, {} timed out, {} too old, {} malformed, {} failed",
-                ended.closed,
-                ended.reset,
-                ended.timed_out,
-                ended.too_old,
-                ended.malformed,
-                ended.failed
-            )
-        }
-        Output::Json => json::document(out, SCHEMA, report),
-        Output::Ndjson => json::event(out, SCHEMA, "report", report),
-    }
+    super::report(out, output, SCHEMA, report, |out| {
+        let (spoken, ended) = (&report.spoken, &report.ended);
+        writeln!(
+            out,
+            "{}, {} refused; spoke: {} acknowledged, {} reset, {} silence",
+            text::counted(report.sessions, "session"),
+            report.refused,
+            spoken.acknowledged,
+            spoken.reset,
+            spoken.silence
+        )?;
+        writeln!(
+            out,
+            "ended: {} closed, {} reset, {} timed out, {} too old, {} malformed, {} failed",
+            ended.closed,
+            ended.reset,
+            ended.timed_out,
+            ended.too_old,
+            ended.malformed,
+            ended.failed
+        )
+    })
 }

@@ -1,6 +1,7 @@
 //! What a measurement has found. Field names are promises.
 
 mod explain;
+mod judge;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -11,7 +12,7 @@ use serde::Serialize;
 use crate::domain::hold::ends::CountedFrom;
 use crate::domain::hold::recommendation::{Held, Recommendation, recommend};
 use crate::domain::hold::software::{self, Setting};
-use crate::domain::hold::{Direction, Expiry, Sample, verdict};
+use crate::domain::hold::{Direction, Expiry, Sample};
 use crate::domain::seconds;
 use crate::domain::wheel::TickRate;
 use crate::plan::hold::Plan;
@@ -348,39 +349,6 @@ impl Report {
             .iter()
             .any(|verified| verified.idle * 2 < lower && !verified.holds())
     }
-
-    /// The answer to what was asked.
-    pub(crate) fn verdict(&self, at_least: Option<Duration>) -> Verdict {
-        let asked = self.verify.iter().filter(|verified| verified.asked);
-        let died = asked.clone().any(|verified| !verified.holds());
-        let limits = self.directions.iter().map(|found| {
-            let Some(at_least) = at_least else {
-                return match (&found.inconclusive, found.expiry) {
-                    (None, Some(_)) => Verdict::Holds,
-                    (Some(_), _) | (None, None) => Verdict::Unknown,
-                };
-            };
-            if found.remembers().is_some_and(|time| time >= at_least) {
-                Verdict::Holds
-            } else if found
-                .timeout
-                .is_some_and(|timeout| timeout.upper <= at_least)
-            {
-                Verdict::Negative
-            } else {
-                Verdict::Unknown
-            }
-        });
-        let limits: Vec<Verdict> = limits.collect();
-        if died || limits.contains(&Verdict::Negative) {
-            return Verdict::Negative;
-        }
-        let unknown = self.inconclusive.is_some() && at_least.is_none();
-        if unknown || limits.is_empty() || limits.contains(&Verdict::Unknown) {
-            return Verdict::Unknown;
-        }
-        Verdict::Holds
-    }
 }
 
 impl Found {
@@ -396,77 +364,5 @@ impl Found {
             passes: 0,
             samples: Vec::new(),
         }
-    }
-
-    fn conclude(
-        &mut self,
-        resolution: Duration,
-        whole: bool,
-        range: &RangeInclusive<Duration>,
-        limit: Option<Limit>,
-    ) {
-        self.samples.sort_by_key(|sample| sample.earliest);
-        let finding = verdict::judge(&self.samples, resolution);
-        self.answered = finding.lower;
-        self.consistent = finding.consistent();
-        if !whole || self.inconclusive.is_some() {
-            return;
-        }
-        if let Some(limit) = limit {
-            self.expiry = Some(limit.expiry);
-            self.counted_from = Some(limit.from);
-            self.timeout = Some(Timeout {
-                lower: limit.lower,
-                upper: limit.upper,
-            });
-            return;
-        }
-        if !finding.consistent() {
-            self.inconclusive = Some(format!(
-                "silences of {} were lost although longer ones were answered, and a repetition did not explain it: \
-                 heavy loss, or several boxes that differ",
-                finding
-                    .contradictions
-                    .iter()
-                    .map(|age| format!("{:.1} s", age.as_secs_f64()))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ));
-            return;
-        }
-        if let Some((lower, upper)) = finding.bracket() {
-            // Where nothing was answered only the shortest silence tells something: that even it is too long.
-            let shortest = *range.start() * 2 + resolution;
-            if !finding.supported {
-                self.inconclusive =
-                    Some("a single connection was lost, and nothing else supports that".to_owned());
-            } else if finding.lower.is_none() && upper > shortest {
-                self.inconclusive = Some(format!(
-                    "no silence was answered, and none shorter than {:.1} s was tried",
-                    upper.as_secs_f64()
-                ));
-            } else {
-                self.timeout = Some(Timeout { lower, upper });
-                self.expiry = finding.expiry();
-            }
-        } else if finding
-            .lower
-            .is_some_and(|lower| lower + resolution >= *range.end())
-        {
-            self.expiry = Some(Expiry::None);
-        } else {
-            self.inconclusive = Some(match finding.lower {
-                Some(lower) => format!(
-                    "nothing longer than {:.1} s could be tried",
-                    lower.as_secs_f64()
-                ),
-                None => "no connection came to speak".to_owned(),
-            });
-        }
-    }
-
-    /// The path remembers at least so long.
-    pub(crate) fn remembers(&self) -> Option<Duration> {
-        self.timeout.map(|timeout| timeout.lower).or(self.answered)
     }
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::probe;
 use crate::domain::lab::Outcome;
 use crate::domain::seconds;
 use crate::lab::{Change, OnExpiry, Path};
@@ -161,15 +160,15 @@ pub(crate) fn found(tool: &Tool, document: &str) -> Vec<Found> {
     };
     match tool.truth {
         ToolTruth::Ends(truth) => {
-            let name = outcome_name(truth);
+            let name = truth.name();
             match report.pointer("/targets/0/outcome").and_then(Value::as_str) {
                 Some(measured) => vec![Found {
                     tool: "probe".to_owned(),
                     agrees: Some(measured == name),
-                    truth: name,
+                    truth: name.to_owned(),
                     measured: measured.to_owned(),
                 }],
-                None => nothing("probe", name),
+                None => nothing("probe", name.to_owned()),
             }
         }
         ToolTruth::Forgets { after, then } => {
@@ -228,15 +227,10 @@ fn remembers(after: Duration) -> String {
     format!("forgets after {}s", after.as_secs())
 }
 
-/// The name of an outcome, as probe's JSON has it.
-fn outcome_name(outcome: probe::Outcome) -> String {
-    let name = serde_json::to_value(outcome).unwrap_or_default();
-    name.as_str().unwrap_or_default().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::probe;
 
     fn judged(truth: ToolTruth, document: &str) -> Vec<(String, Option<bool>)> {
         let tool = Tool {

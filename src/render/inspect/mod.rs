@@ -1,6 +1,7 @@
 //! The formats of `kalive inspect`. Rows are written as they come, the report at the end.
 
 mod cells;
+mod junit;
 mod openmetrics;
 mod summary;
 mod watch;
@@ -12,10 +13,12 @@ use std::time::Duration;
 use super::Layout;
 use super::json::{self, Streamed};
 use super::list::{List, ListColumn};
+use super::text;
 use crate::cli::inspect::Column;
 use crate::plan::inspect::{Format as Wanted, Plan};
 use crate::report::inspect::{Report, SocketReport};
 use crate::run::inspect::{Held, Incomplete, Row};
+use junit::Cases;
 use watch::Line;
 pub(crate) use watch::{MARK_WIDTH, Screen};
 
@@ -39,6 +42,7 @@ enum Format {
     },
     Document(Option<Streamed>),
     Events,
+    Tests(Cases),
 }
 
 impl Renderer {
@@ -55,6 +59,7 @@ impl Renderer {
                 Format::Document(list.then(|| Streamed::new(SCHEMA, "sockets")))
             }
             (Wanted::Ndjson, _) => Format::Events,
+            (Wanted::Junit, _) => Format::Tests(Cases::new(plan.survives?, plan.strict)),
             (Wanted::Openmetrics(_), _) => return None,
         };
         Some(Self::with(plan, format))
@@ -76,11 +81,15 @@ impl Renderer {
 
     /// A socket that was asked for.
     pub(crate) fn socket(&mut self, out: &mut dyn Write, row: &Row) -> io::Result<()> {
+        if let Format::Tests(cases) = &mut self.format {
+            cases.add(row);
+            return Ok(());
+        }
         if !self.list {
             return Ok(());
         }
         match &mut self.format {
-            Format::Summary(_) | Format::Document(None) => Ok(()),
+            Format::Summary(_) | Format::Document(None) | Format::Tests(_) => Ok(()),
             Format::List { list, columns, .. } => list.row(out, |index, cell| {
                 if let Some(&column) = columns.get(index) {
                     cells::push(cell, column, row, self.limit);
@@ -104,12 +113,18 @@ impl Renderer {
                 if !layout.cut {
                     return Ok(());
                 }
-                writeln!(out, "{}{}", counted(report.count), left_out(list))?;
-                summary::survival_below_a_list(out, report, self.top, *layout)
+                writeln!(
+                    out,
+                    "{}{}",
+                    text::counted(report.count, "socket"),
+                    left_out(list)
+                )?;
+                summary::below_a_list(out, report, self.top, *layout)
             }
             Format::Document(Some(streamed)) => streamed.finish(out, report),
             Format::Document(None) => json::document(out, SCHEMA, report),
             Format::Events => json::event(out, SCHEMA, "report", report),
+            Format::Tests(cases) => cases.write(out, report),
         }
     }
 }
@@ -238,9 +253,4 @@ fn left_out(list: &List) -> String {
         [] => String::new(),
         titles => format!("; too narrow for {}: see --columns", titles.join(", ")),
     }
-}
-
-fn counted(sockets: u64) -> String {
-    let plural = if sockets == 1 { "" } else { "s" };
-    format!("{sockets} socket{plural}")
 }

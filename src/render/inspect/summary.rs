@@ -47,20 +47,61 @@ pub(super) fn write(
     if report.states.contains_key(&State::Established) {
         summary::section(out, layout, PROTECTION, &protection(report, layout))?;
     }
+    reach(out, report, layout)?;
     survival(out, report, top, layout)
 }
 
-/// The verdicts, below a list that shows them one by one.
-pub(super) fn survival_below_a_list(
+/// What a list that shows options or verdicts one by one adds up to.
+pub(super) fn below_a_list(
     out: &mut dyn Write,
     report: &Report,
     top: usize,
     layout: Layout,
 ) -> io::Result<()> {
-    if report.survives.is_some() {
+    if report.survives.is_some() || report.sysctls_reach.is_some() {
         writeln!(out)?;
     }
+    reach(out, report, layout)?;
     survival(out, report, top, layout)
+}
+
+/// For which connections the sysctls decide. Where verdicts were asked for, those are the answer.
+fn reach(out: &mut dyn Write, report: &Report, layout: Layout) -> io::Result<()> {
+    let Some(reach) = report.sysctls_reach.filter(|_| report.survives.is_none()) else {
+        return Ok(());
+    };
+    let mut table = summary::table(layout, &["VALUES", ">SOCKETS", "A CHANGED SYSCTL"]);
+    let mut row = |values: &str, count: u64, changes: &str| {
+        let meaning = if count == 0 {
+            Meaning::Faint
+        } else {
+            Meaning::Plain
+        };
+        table.add_row([
+            summary::cell(values, meaning),
+            summary::cell(count, meaning),
+            summary::cell(changes, meaning),
+        ]);
+    };
+    row("none: SO_KEEPALIVE is off", reach.off, "changes nothing");
+    row("* set by the program", reach.own, "changes nothing");
+    row("* some by the program", reach.partly, "changes the others");
+    row(
+        "equal the sysctls",
+        reach.sysctl,
+        "changes them, unless set to the very same",
+    );
+    row("unknown", reach.unknown, "may change them or not");
+    if let Some(left) = reach.outdated_left {
+        let fires = format!("counts once it fires: within {}", Brief(left));
+        row("with an older timer", reach.outdated_timers, &fires);
+    }
+    summary::section(
+        out,
+        layout,
+        "Whose keepalive values ESTABLISHED connections have",
+        &table,
+    )
 }
 
 fn survival(out: &mut dyn Write, report: &Report, top: usize, layout: Layout) -> io::Result<()> {
@@ -204,7 +245,7 @@ fn detection(report: &Report) -> String {
     let in_flight = match report.settings.tunables.in_flight_at_least() {
         Ok(least) => format!(
             "after {} or more ({})",
-            text::full(least),
+            Brief(least),
             tunables::RETRIES2.name
         ),
         Err(why) => format!("after a time that is not known ({why})"),

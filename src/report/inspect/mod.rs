@@ -1,6 +1,7 @@
 //! What an inspection found: the report, and a socket as JSON shows it. Field names are promises.
 
 mod processes;
+mod reach;
 mod socket;
 mod sorted;
 
@@ -21,6 +22,7 @@ use crate::domain::wheel::TickRate;
 use crate::plan::inspect::Plan;
 use crate::run::inspect::{Event, Incomplete, Namespace, Row, SourceUsed};
 pub(crate) use processes::{Counts, Processes, rest};
+pub(crate) use reach::Reach;
 pub(crate) use socket::SocketReport;
 pub(crate) use sorted::Kept;
 
@@ -40,6 +42,8 @@ pub(crate) struct Report {
     pub(crate) states: BTreeMap<State, ByFamily>,
     /// The ESTABLISHED ones among them.
     pub(crate) protection: Protection,
+    /// For which of them the keepalive sysctls decide; null unless --options asked the sockets.
+    pub(crate) sysctls_reach: Option<Reach>,
     /// What --survives asked; null if it did not.
     pub(crate) survives: Option<Survives>,
     /// The same by process: null unless --survives asked, or the format needs it.
@@ -182,6 +186,7 @@ impl Report {
             settings: Settings::new(&Arc::new(not_read), TickRate::Unknown),
             states: counted_states(plan.filter.states),
             protection: Protection::default(),
+            sysctls_reach: plan.read.options.then(Reach::default),
             survives: plan.survives.map(|limit| Survives {
                 limit,
                 verdicts: Verdicts::default(),
@@ -239,6 +244,9 @@ impl Report {
         self.states.entry(socket.state).or_default().add(socket);
         if socket.state == State::Established {
             self.protection.of(row.enabled()).add(socket);
+            if let Some(reach) = &mut self.sysctls_reach {
+                reach.add(row);
+            }
             if let Some(processes) = &mut self.processes {
                 processes.add(row);
             }

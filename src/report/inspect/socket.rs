@@ -6,6 +6,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use crate::domain::live_options::{LiveOptions, Origins, Unread};
+use crate::domain::notice::Notice;
 use crate::domain::options::Origin;
 use crate::domain::seconds;
 use crate::domain::socket::{Enabled, Socket};
@@ -41,6 +42,9 @@ pub(crate) struct SocketReport<'a> {
     #[serde(serialize_with = "seconds::optional::serialize")]
     last_ack_received_s: Option<Duration>,
     keepalive: KeepaliveReport<'a>,
+    /// How soon it notices a silent peer; only with --options, of ESTABLISHED and CLOSE-WAIT.
+    #[serde(flatten)]
+    notice: Option<NoticeReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     survives: Option<SurvivesReport>,
     processes: Option<&'a [Holder]>,
@@ -64,6 +68,59 @@ struct KeepaliveReport<'a> {
     enabled: Enabled,
     options: Options,
     sysctls: &'a Values,
+}
+
+/// How soon the connection notices a silent peer.
+#[derive(Debug, Serialize)]
+struct NoticeReport {
+    /// Null if it is not known.
+    detection: Option<DetectionReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detection_unknown: Option<String>,
+}
+
+/// By which rule, and when.
+#[derive(Debug, Serialize)]
+struct DetectionReport {
+    rule: &'static str,
+    /// Never before this; null for the rule `never`.
+    #[serde(serialize_with = "seconds::optional::serialize")]
+    earliest_s: Option<Duration>,
+    /// With every timer on time; null for the rule `never`, and with data in flight.
+    #[serde(serialize_with = "seconds::optional::serialize")]
+    nominal_s: Option<Duration>,
+    /// With every timer as late as can be; null like `nominal_s`.
+    #[serde(serialize_with = "seconds::optional::serialize")]
+    latest_s: Option<Duration>,
+}
+
+impl NoticeReport {
+    fn new(notice: Result<Notice, String>) -> Self {
+        let (rule, earliest, prediction) = match notice {
+            Err(why) => {
+                return Self {
+                    detection: None,
+                    detection_unknown: Some(why),
+                };
+            }
+            Ok(Notice::Never) => ("never", None, None),
+            Ok(Notice::Idle(prediction)) => (
+                prediction.rule.name(),
+                Some(prediction.earliest),
+                Some(prediction),
+            ),
+            Ok(Notice::InFlight(rule, least)) => (rule.name(), Some(least), None),
+        };
+        Self {
+            detection: Some(DetectionReport {
+                rule,
+                earliest_s: earliest,
+                nominal_s: prediction.map(|prediction| prediction.nominal),
+                latest_s: prediction.map(|prediction| prediction.latest),
+            }),
+            detection_unknown: None,
+        }
+    }
 }
 
 /// The verdict of --survives.
@@ -151,6 +208,10 @@ impl<'a> SocketReport<'a> {
                 enabled: row.enabled(),
                 options: row.options,
                 sysctls: &row.namespace.tunables,
+            },
+            notice: match row.options {
+                Options::NotAsked => None,
+                Options::Read(_) | Options::Unknown(_) => row.notice().map(NoticeReport::new),
             },
             survives: row
                 .verdict

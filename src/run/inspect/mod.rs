@@ -13,8 +13,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::domain::live_options::{LiveOptions, Unread};
-use crate::domain::socket::{Enabled, Socket};
-use crate::domain::survival::Verdict;
+use crate::domain::notice::{self, Notice};
+use crate::domain::socket::{Enabled, Socket, TimerKind};
+use crate::domain::state::State;
+use crate::domain::survival::{self, Armed, Verdict};
 use crate::domain::tunables::Values;
 use crate::domain::wheel::TickRate;
 use crate::error::Error;
@@ -74,6 +76,36 @@ impl Row<'_> {
     /// Whether SO_KEEPALIVE is set: by the option, else by what the armed timer tells of it.
     pub(crate) fn enabled(&self) -> Enabled {
         self.options.enabled(self.socket)
+    }
+
+    /// How soon it notices a silent peer; `None` in a state in which other timers decide.
+    pub(crate) fn notice(&self) -> Option<Result<Notice, String>> {
+        matches!(self.socket.state, State::Established | State::CloseWait).then(|| {
+            let namespace = self.namespace;
+            notice::notice(&self.evidence(), &namespace.tunables, namespace.rate)
+        })
+    }
+
+    /// All that is known of its keepalive.
+    pub(crate) fn evidence(&self) -> survival::Evidence {
+        let timer = self.socket.timer;
+        let armed = timer
+            .expires
+            .filter(|_| timer.kind == TimerKind::Keepalive)
+            .map(|left| Armed {
+                left,
+                unanswered: timer.count,
+            });
+        survival::Evidence {
+            enabled: self.enabled(),
+            keepalive: match self.options {
+                Options::Read(options) => Some(options.keepalive),
+                Options::NotAsked | Options::Unknown(_) => None,
+            },
+            armed,
+            suspended: matches!(timer.kind, TimerKind::Retransmit | TimerKind::Persist),
+            silence: self.socket.idle(),
+        }
     }
 }
 

@@ -1,12 +1,13 @@
 //! The far end: accepts, greets, echoes, speaks when a control connection asks, and tells what it sees as
 //! events. One thread, one epoll. Whoever is slow or hostile costs nothing but his own session.
 
+mod ages;
 mod control;
 mod session;
 mod speaking;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -24,6 +25,7 @@ use crate::sys::limits;
 use crate::sys::reactor::{Interest, Reactor, Ready};
 use crate::sys::signals::Interrupt;
 
+use ages::Ages;
 use session::{Session, Slot, Table};
 
 /// More than one client opens at once: a full queue costs its clients a second each.
@@ -152,7 +154,7 @@ pub(crate) fn run(
         random: File::open("/dev/urandom").during(|| "open /dev/urandom")?,
         table: Table::default(),
         clients: HashMap::new(),
-        ages: VecDeque::new(),
+        ages: Ages::default(),
         looks: BinaryHeap::new(),
         exhausted: None,
         tell,
@@ -169,8 +171,7 @@ struct Server<'a> {
     table: Table,
     /// How many sessions each address has.
     clients: HashMap<IpAddr, u32>,
-    /// Sessions in the order in which they become too old.
-    ages: VecDeque<(Moment, Slot)>,
+    ages: Ages,
     /// When to look after sessions on which something was said.
     looks: BinaryHeap<Reverse<(Moment, Slot)>>,
     /// Until when no connection is taken, for want of descriptors.
@@ -203,8 +204,10 @@ impl Server<'_> {
 
     fn next_moment(&self) -> Option<Moment> {
         let look = self.looks.peek().map(|Reverse((at, _))| *at);
-        let old = self.ages.front().map(|(at, _)| *at);
-        [look, old, self.exhausted].into_iter().flatten().min()
+        [look, self.ages.next(), self.exhausted]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn keep_time(&mut self) -> Result<()> {
@@ -215,10 +218,7 @@ impl Server<'_> {
             self.looks.pop();
             self.look_after(slot, now)?;
         }
-        while let Some((at, slot)) = self.ages.front().copied()
-            && at <= now
-        {
-            self.ages.pop_front();
+        while let Some(slot) = self.ages.take(now) {
             self.end(slot, Ended::TooOld)?;
         }
         if self.exhausted.is_some_and(|until| until <= now) {
@@ -287,7 +287,7 @@ impl Server<'_> {
                 .during(|| "epoll_ctl")?;
         }
         if let Some(at) = too_old(now, self.plan.age) {
-            self.ages.push_back((at, slot));
+            self.ages.add(at, slot, &self.table);
         }
         (self.tell)(Event::Accepted { peer })
     }
