@@ -13,7 +13,7 @@ pub(super) enum Status {
     /// One line, and whether it has been begun.
     Line(bool),
     /// Lines, and when the last one was written.
-    Log(Option<Duration>),
+    Log(Duration),
 }
 
 impl Status {
@@ -21,7 +21,7 @@ impl Status {
         match (wanted, terminal) {
             (false, _) => Self::Silent,
             (true, true) => Self::Line(false),
-            (true, false) => Self::Log(None),
+            (true, false) => Self::Log(Duration::ZERO),
         }
     }
 
@@ -38,9 +38,8 @@ impl Status {
                 let _: io::Result<()> = write!(err, "\r{text}\x1b[K");
             }
             Self::Log(last) => {
-                let due = last.is_none_or(|last| elapsed.saturating_sub(last) >= BETWEEN_LINES);
-                if due {
-                    *last = Some(elapsed);
+                if elapsed.saturating_sub(*last) >= BETWEEN_LINES {
+                    *last = elapsed;
                     warn(err, text);
                 }
             }
@@ -74,7 +73,7 @@ mod tests {
     fn a_log_gets_a_line_now_and_then_without_control_characters() {
         assert_eq!(
             said(Status::new(true, false)),
-            "kalive: 0 s\nkalive: 30 s\nkalive: 60 s\n"
+            "kalive: 30 s\nkalive: 60 s\n"
         );
     }
 

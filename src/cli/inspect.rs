@@ -64,7 +64,8 @@ pub struct InspectArgs {
         hide_short_help = true
     )]
     pub local: Vec<AddressPattern>,
-    /// Only with this peer: 10.0.0.0/8, :443, [::1]:22
+    /// Which peers.
+    #[arg(help = "Only with this peer: 10.0.0.0/8, :443, [::1]:22")]
     #[arg(long_help = "\
         Only sockets with this peer: ADDRESS, ADDRESS/LENGTH, :PORT, ADDRESS:PORT or [IPV6]:PORT; \
         repeat for any of several")]

@@ -75,9 +75,11 @@ impl FromStr for AddressPattern {
 impl AddressPattern {
     fn parse(text: &str) -> Result<Self, String> {
         if let Some((address, port)) = v6_and_port(text) {
-            return Err(format!(
-                "'{text}' could be two things: [{address}]:{port}, or [{text}]"
-            ));
+            return Err(if is_v6(text) {
+                format!("'{text}' could be two things: [{address}]:{port}, or [{text}]")
+            } else {
+                format!("'{text}' is not an address, [{address}]:{port} would be one with a port")
+            });
         }
         // A bare IPv6 address is full of colons, so it is tried before a port is looked for.
         if let Ok(network) = parse_network(text) {
@@ -215,6 +217,10 @@ mod tests {
             ("10.0.0.1:99999", "'99999' is not a port"),
             ("::1/129", "'/129' is not a prefix length from 0 to 128"),
             (":", "'' is not a port"),
+            (
+                "::1:65000",
+                "'::1:65000' is not an address, [::1]:65000 would be",
+            ),
             (
                 "::1:22",
                 "'::1:22' could be two things: [::1]:22, or [::1:22];",

@@ -32,10 +32,14 @@ impl Target {
             ));
         }
         if let Some((address, port)) = v6_and_port(text) {
-            return Err(format!(
-                "'{text}' could be two things: write [{address}]:{port} if {port} is the port, else {}",
-                default_port.map_or_else(|| format!("[{text}]:443"), |_| format!("[{text}]")),
-            ));
+            let else_what = default_port.map_or(":443", |_| "");
+            return Err(if is_v6(text) {
+                format!(
+                    "'{text}' could be two things: write [{address}]:{port} if {port} is the port, else [{text}]{else_what}"
+                )
+            } else {
+                format!("'{text}' is no address: write [{address}]:{port}")
+            });
         }
         let (host, port) = match text.rsplit_once(':') {
             _ if is_v6(text) || text.ends_with(']') => (text, None),
@@ -181,6 +185,11 @@ mod tests {
                 "write [::1]:22 if 22 is the port, else [::1:22]:443",
             ),
             ("fe80::1%eth0:22", "write [fe80::1%eth0]:22 if"),
+            ("::1:65000", "is no address: write [::1]:65000"),
+            (
+                "1:2:3:4:5:6:7:8:22",
+                "is no address: write [1:2:3:4:5:6:7:8]:22",
+            ),
             ("1::2::3:80", "write an IPv6 one as [v6]:port"),
             ("a b:80", "is not a host"),
         ] {
