@@ -9,6 +9,7 @@ use std::fmt::{self, Write as _};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::digits::decimal;
 use super::hold::Answer;
 
 /// What a greeting begins with.
@@ -218,7 +219,7 @@ impl Reply {
                 token: token()?,
                 outcome,
                 silence: Duration::from_millis(number(words.next())?),
-                bytes: number(words.next())?,
+                bytes: number(words.next()).and_then(that_can_be_asked)?,
             },
             (None, "pong") => Self::Pong {
                 number: number(words.next())?,
@@ -230,11 +231,13 @@ impl Reply {
     }
 }
 
-/// A decimal number without a sign.
 fn number<T: FromStr>(word: Option<&str>) -> Result<T, Malformed> {
-    word.filter(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()))
-        .and_then(|word| word.parse().ok())
-        .ok_or(Malformed)
+    word.and_then(decimal).ok_or(Malformed)
+}
+
+/// No server is asked for more.
+fn that_can_be_asked(bytes: u32) -> Result<u32, Malformed> {
+    (bytes <= MOST_BYTES).then_some(bytes).ok_or(Malformed)
 }
 
 /// Takes whole lines off the front of what has arrived.
@@ -264,6 +267,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::hostile::{attack, attack_text};
 
     #[test]
     fn the_lines_are_promises() {
@@ -377,17 +381,73 @@ mod tests {
             prop_assert_eq!(line.len(), GREETING_LENGTH);
             prop_assert_eq!(read_greeting(line.as_bytes()), Ok(Some(Token(token))));
         }
+    }
 
-        #[test]
-        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100), longest in 0_usize..80) {
-            let _ = Request::parse(&bytes);
-            let _ = Reply::parse(&bytes);
-            let _ = read_greeting(&bytes);
-            let mut lines = Lines::default();
-            lines.push(&bytes);
-            while let Ok(Some(line)) = lines.next(longest) {
-                prop_assert!(line.len() <= longest);
+    const LINES: [&str; 6] = [
+        "ping 7                                                         \n",
+        "speak 0123456789abcdef 4 50                                    \n",
+        "acknowledged 0123456789abcdef 12345 1\n",
+        "unknown 0123456789abcdef\n",
+        "pong 4294967295\n",
+        "kalive-serve/1 0123456789abcdef\n",
+    ];
+
+    /// Whatever is understood can be said, and means the same.
+    #[test]
+    fn hostile_lines() {
+        attack_text(&LINES, |text| {
+            let line = text.as_bytes();
+            if let Ok(request) = Request::parse(line) {
+                assert_eq!(Request::parse(request.encode().as_bytes()), Ok(request));
             }
-        }
+            if let Ok(reply) = Reply::parse(line) {
+                let encoded = reply.encode();
+                assert!(encoded.len() <= REQUEST, "no server says so much: {text}");
+                assert_eq!(Reply::parse(encoded.as_bytes()), Ok(reply));
+                if let Reply::Spoken { bytes, .. } = reply {
+                    assert!(
+                        bytes <= MOST_BYTES,
+                        "no server is asked for so much: {text}"
+                    );
+                }
+            }
+            match read_greeting(line) {
+                Ok(Some(token)) => assert!(text.starts_with(&greeting(token))),
+                Ok(None) => assert!(line.len() < GREETING_LENGTH),
+                Err(Malformed) => {}
+            }
+        });
+    }
+
+    /// However it arrives, the same lines come of it, and what is held is what is left.
+    #[test]
+    fn hostile_streams() {
+        let stream = LINES.concat();
+        attack(&[stream.as_bytes()], |bytes| {
+            let mut whole = Vec::new();
+            for chunks in [bytes.len().max(1), 7, 1] {
+                let mut lines = Lines::default();
+                let mut read = Vec::new();
+                let mut refused = false;
+                for chunk in bytes.chunks(chunks) {
+                    lines.push(chunk);
+                    while let Ok(Some(line)) = lines.next(REQUEST) {
+                        assert!(line.len() <= REQUEST && line.ends_with(b"\n"));
+                        read.push(line);
+                    }
+                    refused = lines.next(REQUEST).is_err();
+                    if refused {
+                        break;
+                    }
+                    assert!(lines.held.len() < REQUEST);
+                }
+                assert!(bytes.starts_with(&read.concat()));
+                if chunks >= bytes.len() {
+                    whole = read;
+                } else {
+                    assert_eq!(read, whole, "{refused}");
+                }
+            }
+        });
     }
 }
