@@ -2,14 +2,15 @@
 //! whatever comes; here is how it is damaged, how often, and how much memory that may take.
 //!
 //! A short run is part of `cargo test`. The long one:
-//! `KALIVE_FUZZ=1000000 cargo test --release --lib hostile -- --nocapture`, with `KALIVE_SEED=N` to have one again.
+//! `KALIVE_FUZZ=100000 cargo test --lib hostile -- --nocapture` (inputs for each parser), with `KALIVE_SEED=N` to have one
+//! run again. Not in release, where an overflow passes unseen.
 
 mod memory;
 mod mutator;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use mutator::Mutator;
+pub(crate) use mutator::Mutator;
 
 /// How often each parser is attacked in a short run.
 const SHORT: u64 = 5_000;

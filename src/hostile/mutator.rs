@@ -44,13 +44,13 @@ const WORDS: [&str; 24] = [
 /// More than any capture and its damage: longer ones only take time.
 const LONGEST: usize = 16 * 1024;
 
-pub(super) struct Mutator<'a> {
+pub(crate) struct Mutator<'a> {
     captures: &'a [&'a [u8]],
     random: Rng,
 }
 
 impl<'a> Mutator<'a> {
-    pub(super) fn new(captures: &'a [&'a [u8]], seed: u64) -> Self {
+    pub(crate) fn new(captures: &'a [&'a [u8]], seed: u64) -> Self {
         let random = Rng::with_seed(seed);
         Self { captures, random }
     }
@@ -72,7 +72,7 @@ impl<'a> Mutator<'a> {
             .unwrap_or_default()
     }
 
-    fn damage(&mut self, bytes: &mut Vec<u8>) {
+    pub(crate) fn damage(&mut self, bytes: &mut Vec<u8>) {
         let at = self.random.usize(..=bytes.len());
         let part = at..self.random.usize(at..=bytes.len().min(at + 64));
         match self.random.u32(0..9) {
