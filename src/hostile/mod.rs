@@ -2,8 +2,8 @@
 //! whatever comes; here is how it is damaged, how often, and how much memory that may take.
 //!
 //! A short run is part of `cargo test`. The long one:
-//! `KALIVE_FUZZ=100000 cargo test --lib hostile -- --nocapture` (inputs for each parser), with `KALIVE_SEED=N` to have one
-//! run again. Not in release, where an overflow passes unseen.
+//! `KALIVE_FUZZ=100000 cargo test --lib hostile -- --nocapture` (so many inputs for each parser), with
+//! `KALIVE_SEED=N` to have one run again. Not in release, where an overflow passes unseen.
 
 mod memory;
 mod mutator;

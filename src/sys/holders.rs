@@ -305,6 +305,12 @@ mod tests {
         let expected = [(10, 3), (10, 4), (11, 3)].map(|(pid, fd)| (pid, fd, name.clone()));
         assert_eq!(found, expected);
         assert_eq!(holders.of(71).count(), 0);
+
+        // Descriptors tell who holds a socket also where the rest of the copy is damaged.
+        std::fs::write(root.path().join("10/stat"), "10 (a").unwrap();
+        let holders = Holders::scan(root.path(), false).unwrap();
+        let names: Vec<_> = holders.of(70).map(|holder| holder.name).collect();
+        assert_eq!(names, ["?", "?", "a) b"].map(Arc::from));
         assert!(holders.unreadable.is_empty());
     }
 }
