@@ -8,8 +8,10 @@ use crate::hostile::Mutator;
 /// `kalive serve`, and whoever changes what it says on the way.
 pub(super) struct FarEnd {
     pub(super) said: Vec<Vec<u8>>,
-    changes: Box<dyn FnMut(&mut Vec<u8>)>,
+    changes: Changes,
 }
+
+type Changes = Box<dyn FnMut(&mut Vec<u8>)>;
 
 impl Fake {
     fn with_far_end(mut self, changes: impl FnMut(&mut Vec<u8>) + 'static) -> Self {
@@ -33,7 +35,7 @@ impl Fake {
 
     /// The token of a session is its number.
     pub(super) fn greet(&mut self, id: Id) {
-        self.say(id, &greeting(Token(id as u64)));
+        self.say(id, &greeting(Token(id.try_into().unwrap())));
     }
 
     /// Answers every request in what was sent. It speaks at once and is always acknowledged.
@@ -44,26 +46,27 @@ impl Fake {
         for line in bytes.chunks(REQUEST) {
             let reply = match Request::parse(line) {
                 Ok(Request::Ping { number }) => Reply::Pong { number },
-                Ok(Request::Speak { token, .. }) => {
-                    match self.connections.get_mut(&(token.0 as Id)) {
-                        Some(made) => {
-                            let silence = self.now.saturating_sub(made.last);
-                            made.segments_in += 1;
-                            made.segments_out += 1;
-                            made.last = self.now;
-                            Reply::Spoken {
-                                token,
-                                outcome: Outcome::Acknowledged,
-                                silence,
-                                bytes: 1,
-                            }
-                        }
-                        None => Reply::NoSession { token },
-                    }
-                }
+                Ok(Request::Speak { token, .. }) => self.speak(token),
                 Err(_) => continue,
             };
             self.say(id, &reply.encode());
+        }
+    }
+
+    fn speak(&mut self, token: Token) -> Reply {
+        let session = Id::try_from(token.0).unwrap();
+        let Some(made) = self.connections.get_mut(&session) else {
+            return Reply::NoSession { token };
+        };
+        let silence = self.now.saturating_sub(made.last);
+        made.segments_in += 1;
+        made.segments_out += 1;
+        made.last = self.now;
+        Reply::Spoken {
+            token,
+            outcome: Outcome::Acknowledged,
+            silence,
+            bytes: 1,
         }
     }
 }
