@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use super::values::{duration, positive};
 use crate::domain::address::AddressPattern;
+use crate::domain::digits::decimal;
 use crate::domain::state::StateSet;
 
 const FOOTER: &str = "More options, such as -o json, and examples: kalive inspect --help";
@@ -182,10 +183,10 @@ impl FromStr for NetnsTarget {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(match text.parse() {
-            Ok(pid) => Self::Pid(pid),
-            Err(_) if text.contains('/') => Self::Path(PathBuf::from(text)),
-            Err(_) => Self::Name(text.to_owned()),
+        Ok(match decimal(text) {
+            Some(pid) => Self::Pid(pid),
+            None if text.contains('/') => Self::Path(PathBuf::from(text)),
+            None => Self::Name(text.to_owned()),
         })
     }
 }
