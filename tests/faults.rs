@@ -4,13 +4,13 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::print_stdout,
     reason = "a test may panic"
 )]
 
 mod common;
 #[path = "common/faults.rs"]
 mod faults;
+#[cfg(test)]
 #[path = "common/lab.rs"]
 mod lab;
 

@@ -219,7 +219,7 @@ fn watch_all(
             queue.remove(&session.place());
             queue.extend(session.step(ready, woken, reactor, emit)?);
         }
-        if interrupt.is_some() {
+        if interrupt.is_some() && !queue.is_empty() {
             return Ok(interrupt);
         }
     }
