@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const HOSTILE: usize = 5_000;
 const THREADS: usize = 4;
 /// What the router forgets after, in whole seconds.
-const FORGETS: f64 = 2.0;
+const FORGETS: f64 = 4.0;
 /// conntrack counts in jiffies of at most 10 ms.
 const JIFFIES: f64 = 0.021;
 /// One that is idle takes less; a hostile one can make the server keep a read of 4 KiB and the answers to it.
@@ -272,7 +272,7 @@ fn brackets(lab: &Lab) -> Vec<(f64, f64)> {
             "hold",
             &servers()[0].to_string(),
             "--max",
-            "4s",
+            "8s",
             "-o",
             "json",
         ])
