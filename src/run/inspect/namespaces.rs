@@ -54,6 +54,12 @@ pub(super) fn survey(plan: &Plan, proc: &Proc) -> Result<Survey> {
     }
 }
 
+/// The same namespace by whoever lives there now, if anybody does.
+pub(super) fn again(found: &Found, plan: &Plan, proc: &Proc) -> Result<Option<Found>> {
+    let Survey { found: now, .. } = survey(plan, proc)?;
+    Ok(now.into_iter().find(|namespace| namespace.id == found.id))
+}
+
 fn one(target: &NetnsTarget, proc: &Proc, own: Option<u64>) -> Result<Found> {
     let mut found = Found::default();
     let path = match target {
@@ -136,6 +142,8 @@ fn all(proc: &Proc, own: Option<u64>) -> Result<Survey> {
                 namespace.names.push(name);
                 namespace.paths.push(path);
             }
+            // Deleted just now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => gaps.push(Incomplete {
                 what: format!("the network namespace {}", path.display()),
                 why: error.to_string(),
