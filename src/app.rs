@@ -5,6 +5,7 @@ mod hold;
 mod inspect;
 mod probe;
 mod record;
+mod status;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -166,6 +167,16 @@ impl<'a> Picture<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// Who reads the tests only is to learn, too, that there was nothing to test by.
+fn told<T>(measured: Result<T>, name: &str, as_tests: bool, out: &mut dyn Write) -> Result<T> {
+    if let (true, Err(error @ (Error::System { .. } | Error::Unsupported(_)))) =
+        (as_tests, &measured)
+    {
+        render::junit::failed(out, name, &error.to_string()).map_err(Error::Output)?;
+    }
+    measured
 }
 
 /// A warning; that it cannot be written is no reason to fail.

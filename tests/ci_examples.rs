@@ -1,10 +1,7 @@
 //! The examples for CI systems do what they say: their command lines are run as they stand in the files.
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may panic"
-)]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test may panic")]
 
+#[cfg(test)]
 #[path = "common/junit.rs"]
 mod junit;
 
@@ -123,13 +120,11 @@ fn the_program_fails_without_keepalive() {
     let checkout = checkout();
     let program = checkout.path().join("examples/ci/client.py");
     let text = std::fs::read_to_string(&program).unwrap();
-    let without: String = text
-        .lines()
-        .filter(|line| !line.contains("setsockopt"))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let lines = text.split_inclusive('\n');
+    let without: String = lines.filter(|line| !line.contains("setsockopt")).collect();
     std::fs::write(program, without).unwrap();
-    let commands = commands(EXAMPLES[0]);
+    let [example, _] = EXAMPLES;
+    let commands = commands(example);
     let line = commands.iter().find(|line| line.contains("client.py"));
     let output = run(line.unwrap(), checkout.path());
     let errors = String::from_utf8_lossy(&output.stderr);

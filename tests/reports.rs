@@ -3,6 +3,7 @@
 
 #[path = "common/mod.rs"]
 mod common;
+#[cfg(test)]
 #[path = "common/junit.rs"]
 mod junit;
 
@@ -89,6 +90,26 @@ fn what_has_no_verdict_is_no_test() {
         assert_eq!(output.status.code(), Some(2), "{line}: {errors}");
         assert!(errors.contains(why), "{line}: {errors}");
         assert!(output.stdout.is_empty(), "{line}");
+    }
+}
+
+/// Else a CI job has an empty file and no word of why.
+#[test]
+fn what_could_not_be_measured_is_a_test_with_an_error() {
+    let nowhere = tempfile::tempdir().unwrap();
+    let proc = nowhere.path().display();
+    for line in [
+        String::from("probe no-such-host.invalid:1"),
+        String::from("hold no-such-host.invalid:1"),
+        format!("inspect --survives 5m --proc {proc}"),
+    ] {
+        let output = run(&format!("{line} -o junit"));
+        assert_eq!(output.status.code(), Some(2), "{line}");
+        let document = text(&output.stdout);
+        let counts = junit::checked(&document);
+        assert_eq!((counts.tests, counts.errors), (1, 1), "{document}");
+        let errors = text(&output.stderr);
+        assert!(errors.starts_with("kalive: "), "{errors}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
 
-use super::{Surroundings, warn};
+use super::{Surroundings, told, warn};
 use crate::cli::inspect::InspectArgs;
 use crate::cli::{GlobalArgs, When};
 use crate::error::{Error, Result};
@@ -32,7 +32,8 @@ pub(super) fn inspect(
     let (interrupt, report) = match plan.watch {
         None => {
             let layout = surroundings.layout(global.color);
-            once(&plan, layout, &mut interrupts, out)?
+            let looked = once(&plan, layout, &mut interrupts, out);
+            told(looked, "kalive inspect", plan.format == Format::Junit, out)?
         }
         Some(period) => {
             let mut watch = Watch {

@@ -18,3 +18,4 @@ pub mod survival;
 pub mod target;
 pub mod tunables;
 pub mod wheel;
+pub(crate) mod words;

@@ -8,6 +8,7 @@ use crate::cli::hold::{DirectionArg, HoldArgs};
 use crate::domain::hold::ladder::{FINEST, LONGEST, Ladder, SHORTEST, Search, VERDICT};
 use crate::domain::options::Idle;
 use crate::domain::target::{Families, Target};
+use crate::domain::words::counted;
 use crate::error::{Error, Result};
 use crate::sys::tcp::Origin;
 
@@ -70,7 +71,8 @@ impl Plan {
         let left = sessions.saturating_sub(CONTROLS + smaller.keepers.len());
         if left < FEWEST {
             return Err(Error::Usage(format!(
-                "{sessions} connections are not enough for a search"
+                "{}: not enough for a search",
+                counted(sessions, "connection")
             )));
         }
         smaller.search.sessions = left.min(self.search.sessions);

@@ -63,6 +63,29 @@ pub(crate) fn interrupted() -> Case {
     }
 }
 
+/// A document that says why there is nothing else to say.
+pub(crate) fn failed(out: &mut dyn Write, name: &str, message: &str) -> io::Result<()> {
+    let why = Why {
+        kind: "error",
+        message: message.to_owned(),
+        explanation: String::new(),
+    };
+    let case = Case {
+        name: String::from("it can be measured"),
+        came: Came::Error(why),
+        time: None,
+        output: None,
+    };
+    let suite = Suite {
+        name: name.to_owned(),
+        class: "kalive",
+        time: None,
+        cases: vec![case],
+        warnings: Vec::new(),
+    };
+    write(out, &suite)
+}
+
 /// Writes the document, as the schemas of Jenkins have it: attributes that others have invented are left out.
 pub(crate) fn write(out: &mut dyn Write, suite: &Suite) -> io::Result<()> {
     let count = |wanted: fn(&Came) -> bool| {

@@ -4,7 +4,7 @@ pub(crate) mod chart;
 pub(crate) mod hold;
 pub(crate) mod inspect;
 pub(crate) mod json;
-mod junit;
+pub(crate) mod junit;
 pub(crate) mod lab;
 pub(crate) mod list;
 pub(crate) mod probe;

@@ -7,10 +7,11 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{json, text};
+use super::json;
 use crate::cli::Output;
 use crate::domain::seconds::{self, Seconds};
 use crate::domain::serve::Outcome;
+use crate::domain::words::counted;
 use crate::report::probe::errno_name;
 use crate::report::serve::Report;
 use crate::run::serve::{Ended, Event, Refusal};
@@ -72,7 +73,7 @@ pub(crate) fn event(out: &mut dyn Write, output: Output, event: &Event) -> io::R
     match output {
         Output::Table => {
             if let Event::Listening { address, sessions } = event {
-                let sessions = text::counted(*sessions, "session");
+                let sessions = counted(*sessions, "session");
                 writeln!(out, "listening on {address}, for {sessions}")?;
                 out.flush()?;
             }
@@ -128,7 +129,7 @@ pub(crate) fn finish(out: &mut dyn Write, output: Output, report: &Report) -> io
         writeln!(
             out,
             "{}, {} refused; spoke: {} acknowledged, {} reset, {} silence",
-            text::counted(report.sessions, "session"),
+            counted(report.sessions, "session"),
             report.refused,
             spoken.acknowledged,
             spoken.reset,

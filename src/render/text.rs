@@ -74,15 +74,6 @@ impl fmt::Display for Measured {
     }
 }
 
-/// `1 connection`, `2 connections`.
-pub(crate) fn counted(
-    count: impl fmt::Display + PartialEq + From<u8>,
-    noun: &'static str,
-) -> String {
-    let plural = if count == 1.into() { "" } else { "s" };
-    format!("{count} {noun}{plural}")
-}
-
 /// Appends text that comes from outside with control characters escaped.
 pub(crate) fn push_escaped(target: &mut String, text: &str) {
     for character in text.chars() {
@@ -149,12 +140,6 @@ mod tests {
             assert_eq!(shown.to_string(), text);
         }
         assert_eq!(format!("{:>8}", Measured::About(time(1_000))), "   1.00s");
-    }
-
-    #[test]
-    fn one_is_no_plural() {
-        assert_eq!(counted(1_u64, "session"), "1 session");
-        assert_eq!(counted(0_u64, "session"), "0 sessions");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::domain::hold::software::{self, Setting};
 use crate::domain::hold::{Direction, Expiry, Sample};
 use crate::domain::seconds::{self, Seconds};
 use crate::domain::wheel::TickRate;
+use crate::domain::words::counted;
 use crate::plan::hold::Plan;
 use crate::run::hold::event::Event;
 
@@ -274,8 +275,10 @@ impl Report {
             }
             Event::FarEndSpoke { after, .. } => self.spoke.push(*after),
             Event::Limited { why, sessions } => {
-                self.warnings
-                    .push(format!("{why}; going on with {sessions} connections"));
+                self.warnings.push(format!(
+                    "{why}; going on with {}",
+                    counted(*sessions, "connection")
+                ));
             }
             Event::ControlLost { at } => {
                 self.control = Control {

@@ -45,7 +45,7 @@ pub(crate) fn checked(document: &str) -> Counts {
                 "error" => counted.errors += 1,
                 "skipped" => counted.skipped += 1,
                 "system-out" | "system-err" => {}
-                other => panic!("what is {}?", other),
+                other => panic!("what is {other}?"),
             },
             Event::Eof => break,
             _ => {}

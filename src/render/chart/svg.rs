@@ -1,6 +1,7 @@
 //! Charts as a picture: one self-contained SVG on a background of its own, without scripts and fonts from
 //! elsewhere. Shapes say what colours say; text from outside is escaped.
 
+use std::collections::HashSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -47,13 +48,14 @@ text{font-family:system-ui,'Segoe UI','DejaVu Sans',sans-serif;font-size:12px;fi
 
 /// Draws the charts below each other.
 pub(crate) fn picture(out: &mut dyn Write, header: &Header, charts: &[Chart]) -> io::Result<()> {
-    let mut top = 24.0;
+    let mut top = 19.0;
     let mut said = Vec::new();
     for (class, width, height, texts) in [
         ("title", 68, 28.0, std::slice::from_ref(&header.title)),
         ("answer", 100, 21.0, &header.answer),
         ("said", 112, 19.0, &header.said),
     ] {
+        top += if texts.is_empty() { 0.0 } else { 5.0 };
         for text in texts {
             for line in wrapped(text, width) {
                 top += height;
@@ -191,8 +193,13 @@ impl Canvas<'_> {
     fn row(&mut self, axis: &Axis, row: &Row, y: f64) -> io::Result<()> {
         match &row.content {
             Content::Marks(marks) => {
+                let mut drawn = HashSet::new();
                 for mark in marks.iter().filter(|mark| axis.contains(mark.at)) {
-                    self.mark(*mark, place(axis.position(mark.at)), y)?;
+                    let x = place(axis.position(mark.at));
+                    // Hours of heartbeats would be megabytes of marks upon each other.
+                    if drawn.insert((mark.kind.symbol(), number(x.round()))) {
+                        self.mark(*mark, x, y)?;
+                    }
                 }
                 Ok(())
             }

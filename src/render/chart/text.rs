@@ -150,9 +150,11 @@ impl Plot {
         for tick in self.axis.ticks(room) {
             let column = self.place(tick.position);
             line.put(column, '|');
-            // The last may have to stand a little to the left.
+            // The last may have to stand a little to the left, if there is room.
             let start = column.min(self.columns.saturating_sub(tick.label.len()));
-            labels.write_at(start, &tick.label);
+            if labels.is_free(start.saturating_sub(1)) {
+                labels.write_at(start, &tick.label);
+            }
         }
         (line, labels)
     }
@@ -163,6 +165,10 @@ impl Line {
         if let Some(cell) = self.0.get_mut(column) {
             cell.0 = character;
         }
+    }
+
+    fn is_free(&self, column: usize) -> bool {
+        self.0.get(column).is_some_and(|cell| cell.0 == ' ')
     }
 
     fn has(&self, character: char) -> bool {
@@ -211,5 +217,134 @@ impl Line {
             write!(out, "{style}{text}{style:#}")?;
         }
         writeln!(out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::chart::Row;
+
+    fn seconds(value: u64) -> Duration {
+        Duration::from_secs(value)
+    }
+
+    fn drawn(chart: &Chart, width: usize) -> String {
+        let layout = Layout {
+            width,
+            ..Layout::LOG
+        };
+        let mut out = Vec::new();
+        draw(&mut out, chart, layout).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    fn moment(at: u64, caption: &str) -> Row {
+        Row {
+            name: String::from("m"),
+            content: Content::Moment {
+                at: seconds(at),
+                caption: caption.to_owned(),
+            },
+        }
+    }
+
+    #[test]
+    fn captions_stand_where_there_is_room() {
+        let span = |from, to: Option<u64>| Row {
+            name: String::from("span"),
+            content: Content::Span {
+                from: seconds(from),
+                to: to.map(seconds),
+                caption: String::from("here"),
+            },
+        };
+        let mark = |at, kind| Mark {
+            at: seconds(at),
+            kind,
+        };
+        let marks = vec![
+            mark(0, Kind::Answered),
+            mark(5, Kind::Answered),
+            mark(5, Kind::Lost),
+            mark(10, Kind::Reset),
+            mark(11, Kind::Reset),
+        ];
+        let chart = Chart {
+            title: String::from("title"),
+            axis: Axis::even(Duration::ZERO, seconds(10)),
+            rows: vec![
+                Row::marks("marks", marks),
+                span(2, Some(4)),
+                span(4, Some(4)),
+                span(8, None),
+                moment(0, "start"),
+                moment(10, "end"),
+                moment(5, "far too long for either side"),
+            ],
+        };
+        let expected = "\
+title
+(+ answered, x no answer, R RST, * several that differ)
+marks  +                   *                   R
+span           [=======] here
+span                   | here
+span                              here [=======>
+m      | start
+m                                          end |
+m      far too long for ei |
+       |---|---|---|---|---|---|---|---|---|---|
+       0s  1s  2s  3s  4s  5s  6s  7s  8s  9s
+";
+        assert_eq!(drawn(&chart, 48), expected);
+    }
+
+    #[test]
+    fn colours_say_what_the_marks_say() {
+        let chart = Chart {
+            title: String::from("t"),
+            axis: Axis::even(Duration::ZERO, seconds(1)),
+            rows: vec![Row::marks(
+                "r",
+                vec![Mark {
+                    at: Duration::ZERO,
+                    kind: Kind::Lost,
+                }],
+            )],
+        };
+        let mut out = Vec::new();
+        let layout = Layout {
+            colored: true,
+            ..Layout::LOG
+        };
+        draw(&mut out, &chart, layout).unwrap();
+        let colored = String::from_utf8(out).unwrap();
+        assert!(colored.contains("r  \u{1b}[33mx\u{1b}[0m\n"), "{colored:?}");
+        assert!(!drawn(&chart, 80).contains('\u{1b}'));
+    }
+
+    proptest::proptest! {
+        /// Whatever is drawn, no line is wider than asked, from a usual width on.
+        #[test]
+        fn lines_fit(
+            ats in proptest::collection::vec(0_u64..100_000, 1..50),
+            width in 40_usize..200,
+            caption in "[a-z ]{0,100}",
+        ) {
+            let marks = ats.iter().map(|&at| Mark { at: seconds(at), kind: Kind::Answered });
+            let last = ats.iter().copied().max().unwrap_or_default();
+            for axis in [
+                Axis::even(Duration::ZERO, seconds(last)),
+                Axis::of_silences(seconds(1), seconds(last)),
+            ] {
+                let chart = Chart {
+                    title: String::from("title"),
+                    axis,
+                    rows: vec![Row::marks("marks", marks.clone().collect()), moment(last / 2, &caption)],
+                };
+                let text = drawn(&chart, width);
+                proptest::prop_assert!(text.lines().all(|line| line.len() <= width), "{text}");
+            }
+        }
     }
 }

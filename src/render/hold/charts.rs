@@ -16,31 +16,37 @@ const AROUND: u32 = 7;
 pub(super) fn of(report: &Report) -> Vec<Chart> {
     let directions = report.directions.iter();
     directions
-        .flat_map(|found| of_direction(found, report.at_least))
+        .flat_map(|found| of_direction(report, found))
         .collect()
 }
 
-pub(super) fn of_direction(found: &Found, at_least: Option<Duration>) -> Vec<Chart> {
-    let (Some(shortest), Some(longest)) = (found.samples.first(), found.samples.last()) else {
+/// The charts of one direction.
+pub(super) fn of_direction(report: &Report, found: &Found) -> Vec<Chart> {
+    let Some(axis) = whole(report).filter(|_| !found.samples.is_empty()) else {
         return Vec::new();
     };
-    let upper = found.timeout.map(|timeout| timeout.upper);
-    let longest = [Some(longest.latest), upper, at_least]
-        .into_iter()
-        .flatten();
-    let axis = Axis::of_silences(shortest.earliest, longest.max().unwrap_or_default());
-    let title = format!("{}: which silences were answered", found.direction);
+    let at_least = report.at_least;
     let mut charts = vec![Chart {
-        title,
+        title: format!("{}: which silences were answered", found.direction),
         axis,
         rows: rows(found, at_least, &axis),
     }];
-    charts.extend(
-        found
-            .timeout
-            .and_then(|timeout| close(found, timeout, at_least, &axis)),
-    );
+    let timeout = found.timeout;
+    charts.extend(timeout.and_then(|timeout| close(found, timeout, at_least, &axis)));
     charts
+}
+
+/// An axis for all that was tried or asked, the same in both directions.
+fn whole(report: &Report) -> Option<Axis> {
+    let samples = || report.directions.iter().flat_map(|found| &found.samples);
+    let shortest = samples().map(|sample| sample.earliest).min()?;
+    let timeouts = report.directions.iter().filter_map(|found| found.timeout);
+    let longest = samples()
+        .map(|sample| sample.latest)
+        .chain(timeouts.map(|timeout| timeout.upper))
+        .chain(report.at_least)
+        .max()?;
+    Some(Axis::of_silences(shortest, longest))
 }
 
 /// What the first chart is too coarse for.

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use super::{charts, table};
-use crate::domain::hold::Direction;
 use crate::render::junit::{self, Came, Case, Suite, Why};
 use crate::render::text::full;
 use crate::render::{Layout, chart};
@@ -77,18 +76,15 @@ fn direction(report: &Report, found: &Found) -> io::Result<Case> {
         name,
         came,
         time: Some(report.cost.elapsed),
-        output: Some(format!("{lasts}\n{}", drawn(report, found.direction)?)),
+        output: Some(format!("{lasts}\n{}", drawn(report, found)?)),
     })
 }
 
-fn drawn(report: &Report, direction: Direction) -> io::Result<String> {
+fn drawn(report: &Report, found: &Found) -> io::Result<String> {
     let mut text = Vec::new();
-    let found = report.directions.iter();
-    for found in found.filter(|found| found.direction == direction) {
-        for chart in charts::of_direction(found, report.at_least) {
-            writeln!(text)?;
-            chart::draw(&mut text, &chart, Layout::LOG)?;
-        }
+    for chart in charts::of_direction(report, found) {
+        writeln!(text)?;
+        chart::draw(&mut text, &chart, Layout::LOG)?;
     }
     Ok(String::from_utf8_lossy(&text).into_owned())
 }

@@ -10,8 +10,9 @@ use std::time::Duration;
 
 use super::Layout;
 use super::json;
-use super::text::{self, Brief};
+use super::text::Brief;
 use crate::cli::{Output, TestOutput};
+use crate::domain::words::counted;
 use crate::plan::hold::Plan;
 use crate::report::hold::Report;
 use crate::run::hold::event::{Event, Progress};
@@ -49,19 +50,19 @@ pub(crate) fn announcement(plan: &Plan, sessions: usize, passes: u32) -> String 
         ),
     };
     format!(
-        "up to {} with {}{again}",
+        "up to {} with {} in each direction{again}",
         Brief(plan.at_most() * passes.max(1)),
-        text::counted(sessions, "connection")
+        counted(sessions, "connection")
     )
 }
 
-/// A line that takes the place of the one before.
+/// How the run goes, in a line.
 pub(crate) fn progress(progress: &Progress) -> String {
     let time = |time: Option<Duration>| {
         time.map_or_else(|| "-".to_owned(), |time| Brief(time).to_string())
     };
     format!(
-        "\r{} passed, {} answered, next {}, {} alive, at most {} left\x1b[K",
+        "{} passed, {} answered, next {}, {} alive, at most {} left",
         Brief(whole(progress.elapsed)),
         time(progress.answered),
         time(progress.next),

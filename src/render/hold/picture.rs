@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::{charts, table};
+use crate::domain::words::counted;
 use crate::render::chart::{self, Header};
 use crate::render::text::{self, Brief};
 use crate::report::hold::{Report, Verdict};
@@ -36,7 +37,7 @@ pub(crate) fn picture(out: &mut dyn Write, report: &Report, at: &str) -> io::Res
         footer: format!(
             "kalive {}, {at}: {}, {}",
             env!("CARGO_PKG_VERSION"),
-            text::counted(report.cost.sessions, "connection"),
+            counted(report.cost.sessions, "connection"),
             Brief(report.cost.elapsed)
         ),
         at: at.to_owned(),
@@ -46,17 +47,22 @@ pub(crate) fn picture(out: &mut dyn Write, report: &Report, at: &str) -> io::Res
 
 /// The values of --verify, and what became of them.
 fn kept(report: &Report) -> Option<String> {
-    let asked: Vec<String> = report
-        .verify
-        .iter()
-        .filter(|verified| verified.asked)
-        .map(|verified| {
-            let kept = if verified.holds() { "did" } else { "did not" };
-            format!("after {} {kept}", text::full(verified.idle))
-        })
-        .collect();
-    let said = format!("Does keepalive keep the path open? {}.", asked.join(", "));
-    (!asked.is_empty()).then_some(said)
+    let those = |holds| {
+        let asked = report.verify.iter().filter(|verified| verified.asked);
+        let those = asked.filter(|verified| verified.holds() == holds);
+        let times: Vec<String> = those
+            .map(|verified| text::full(verified.idle).to_string())
+            .collect();
+        (!times.is_empty()).then(|| times.join(", "))
+    };
+    let said: Vec<String> = [
+        those(true).map(|times| format!("Keepalives after {times} kept the path open.")),
+        those(false).map(|times| format!("Keepalives after {times} did not keep the path open.")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    (!said.is_empty()).then(|| said.join(" "))
 }
 
 fn recommended(report: &Report) -> Option<String> {
@@ -64,7 +70,7 @@ fn recommended(report: &Report) -> Option<String> {
     let lost = report.recommendation.as_ref()?.survives_lost_probes;
     Some(format!(
         "Holds this path, even if {} in a row stay lost: {}.",
-        text::counted(lost, "probe"),
+        counted(lost, "probe"),
         settings.setsockopt.join(", ")
     ))
 }

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use super::charts;
 use crate::domain::hold::Expiry;
 use crate::domain::hold::ends::CountedFrom;
+use crate::domain::words::counted;
 use crate::render::Layout;
 use crate::render::chart;
 use crate::render::summary::{self, Meaning};
@@ -47,7 +48,7 @@ pub(super) fn write(out: &mut dyn Write, report: &Report, layout: Layout) -> io:
     writeln!(
         out,
         "\n{} in all, {}",
-        text::counted(report.cost.sessions, "connection"),
+        counted(report.cost.sessions, "connection"),
         Brief(report.cost.elapsed)
     )
 }
@@ -103,7 +104,7 @@ fn recommendation(out: &mut dyn Write, report: &Report, layout: Layout) -> io::R
     };
     let text = format!(
         "These settings hold this path, even if {} in a row {} lost and every timer is late:",
-        text::counted(recommended.survives_lost_probes, "probe"),
+        counted(recommended.survives_lost_probes, "probe"),
         if recommended.survives_lost_probes == 1 {
             "gets"
         } else {

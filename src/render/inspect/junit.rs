@@ -17,7 +17,7 @@ pub(super) struct Cases {
     limit: Duration,
     /// Whether an unknown verdict is a failure.
     strict: bool,
-    cases: Vec<Case>,
+    judged: Vec<Case>,
 }
 
 impl Cases {
@@ -25,7 +25,7 @@ impl Cases {
         Self {
             limit,
             strict,
-            cases: Vec::new(),
+            judged: Vec::new(),
         }
     }
 
@@ -48,7 +48,7 @@ impl Cases {
             Verdict::Unknown(_) => self.untold(why()),
         };
         let [process, local, peer] = [Column::Process, Column::Local, Column::Peer].map(cell);
-        self.cases.push(Case {
+        self.judged.push(Case {
             name: format!("{process} {local} - {peer}"),
             came,
             time: None,
@@ -67,7 +67,7 @@ impl Cases {
 
     /// The end.
     pub(super) fn write(&mut self, out: &mut dyn Write, report: &Report) -> io::Result<()> {
-        let mut cases = std::mem::take(&mut self.cases);
+        let mut cases = std::mem::take(&mut self.judged);
         let hidden = |incomplete: &&Incomplete| incomplete.hides_sockets;
         let hidden: Vec<String> = report
             .incomplete

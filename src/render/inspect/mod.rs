@@ -16,8 +16,8 @@ use serde::Serialize;
 use super::Layout;
 use super::json::{self, Streamed};
 use super::list::{List, ListColumn};
-use super::text;
 use crate::cli::inspect::Column;
+use crate::domain::words::counted;
 use crate::plan::inspect::{Format as Wanted, Plan};
 use crate::report::inspect::{Report, SocketReport};
 use crate::run::inspect::{Held, Incomplete, Row};
@@ -125,12 +125,7 @@ impl Renderer {
                 if !layout.cut {
                     return Ok(());
                 }
-                writeln!(
-                    out,
-                    "{}{}",
-                    text::counted(report.count, "socket"),
-                    left_out(list)
-                )?;
+                writeln!(out, "{}{}", counted(report.count, "socket"), left_out(list))?;
                 summary::below_a_list(out, report, self.top, *layout)
             }
             Format::Document(Some(streamed)) => streamed.finish(out, report),

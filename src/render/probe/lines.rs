@@ -24,14 +24,15 @@ impl Lines {
         event: &Event,
     ) -> io::Result<()> {
         let text = match event {
-            Event::Unresolved { why, .. } => format!("not probed: {why}"),
+            Event::Unmeasured { why, .. } => format!("not probed: {why}"),
             Event::Failed { attempt, .. } => failed(&attempt.into()),
             Event::Connected { .. } => connected(report, target),
             Event::Round { round, .. } => {
                 let round = RoundReport::from(*round);
-                match self.is_late(event.target(), round.at_s) {
-                    false => at(round.at_s, &said(&round)),
-                    true => late(&round),
+                if self.is_late(event.target(), round.at_s) {
+                    late(&round)
+                } else {
+                    at(round.at_s, &said(&round))
                 }
             }
             Event::PeerSpoke { at: when, .. } => {

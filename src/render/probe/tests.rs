@@ -200,3 +200,21 @@ fn a_picture_says_what_was_required() {
         assert!(svg.contains(text), "{text}: {svg}");
     }
 }
+
+#[test]
+fn a_picture_of_hours_stays_small() {
+    let plan = planned("");
+    let (_, mut report) = rendered(TestOutput::Junit, &plan, timed_out());
+    let target = report.targets.first_mut().unwrap();
+    target.ended_s = Some(Duration::from_secs(43_200));
+    let many = (0..43_200).map(|second| RoundReport {
+        kind: RoundKind::Heartbeat,
+        at_s: Duration::from_secs(second),
+        rtt_s: None,
+        answered: second % 2 == 0,
+    });
+    target.rounds = many.collect();
+    let mut out = Vec::new();
+    picture(&mut out, &plan, &report, "2026-11-22T18:00:00Z").unwrap();
+    assert!(out.len() < 200_000, "{}", out.len());
+}
