@@ -4,6 +4,7 @@
 mod hold;
 mod inspect;
 mod probe;
+mod record;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -72,7 +73,7 @@ pub fn run(
 ) -> Result<Exit> {
     let exit = match &cli.command {
         Command::Inspect(args) => inspect::inspect(args, cli.global, surroundings, out, err)?,
-        Command::Probe(args) => probe::probe(args, of_test(cli)?, surroundings, out)?,
+        Command::Probe(args) => probe::probe(args, of_test(cli)?, surroundings, out, err)?,
         Command::Hold(args) => hold::hold(args, of_test(cli)?, surroundings, out, err)?,
         Command::Lab(args) => lab(args, of_report(cli)?, surroundings, out, err)?,
         Command::Serve(args) => hold::serve(args, of_report(cli)?, out)?,
@@ -105,6 +106,14 @@ fn lab(
     err: &mut dyn Write,
 ) -> Result<Exit> {
     let plan = plan::lab::plan(args);
+    if matches!(
+        (global.output, &plan.work),
+        (Output::Json, Work::Command { .. })
+    ) {
+        return Err(Error::Usage(String::from(
+            "-o json is the demonstration's report, and with a command there is none: leave one of them out",
+        )));
+    }
     let inside = match guard::split()? {
         Side::Guard { code } => return Ok(Exit::Command(code)),
         Side::Inside(inside) => inside,

@@ -9,13 +9,13 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpStream};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
 use std::sync::mpsc;
 
-use common::{Connection, json, kalive, listener, run, sockets, stdout};
+use common::{Connection, defer_accept, json, kalive, listener, run, sockets, stdout};
 use serde_json::{Value, json as value};
 use socket2::SockRef;
 
@@ -190,6 +190,7 @@ fn common_part(row: &Value) -> ((String, String), Value) {
         "cookie",
         "idle_s",
         "idle_s_unknown",
+        "cookie_unknown",
         "last_data_sent_s",
         "last_data_received_s",
         "last_ack_received_s",
@@ -233,22 +234,6 @@ fn requests_and_time_wait_are_listed_without_an_owner() {
             "a request is not a full socket in SYN-RECV"
         );
     }
-}
-
-#[expect(unsafe_code, reason = "neither socket2 nor nix sets TCP_DEFER_ACCEPT")]
-fn defer_accept(listener: &TcpListener) {
-    let seconds: libc::c_int = 30;
-    // SAFETY: the option's value is an int, which lives across the call.
-    let result = unsafe {
-        libc::setsockopt(
-            listener.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_DEFER_ACCEPT,
-            (&raw const seconds).cast(),
-            4,
-        )
-    };
-    assert_eq!(result, 0);
 }
 
 #[test]
@@ -374,6 +359,12 @@ fn owners_can_be_filtered_by() {
         let line = format!("inspect -s {end} {filter}");
         assert_eq!(sockets(&json(&line)).len(), shown, "{line}");
     }
+    let nobody = run("inspect -s --process no-such-name");
+    let said = String::from_utf8(nobody.stderr).unwrap();
+    assert!(
+        said.contains("no process of the name no-such-name"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -395,7 +386,7 @@ fn what_does_not_exist_is_a_wrong_call() {
         ("inspect --local 1.2.3.4.5", "is not an address"),
         (
             "inspect --state established,sleeping",
-            "no such state: write all, established",
+            "possible values: all, established",
         ),
         (
             "inspect --columns local,nothing",

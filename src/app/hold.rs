@@ -1,8 +1,8 @@
 //! `kalive hold` and its far end, `kalive serve`, from arguments to bytes.
 
-use std::fs::File;
 use std::io::{self, Write};
 
+use super::record::Record;
 use super::{Picture, Surroundings, told, warn};
 use crate::cli::hold::HoldArgs;
 use crate::cli::serve::ServeArgs;
@@ -28,7 +28,7 @@ pub(super) fn hold(
     let plan = plan::hold::plan(args)?;
     let picture = Picture::new(args.svg.as_deref())?;
     let measured = measure(plan, args, global, surroundings, out, err);
-    let (report, interrupt) = told(
+    let (report, interrupt, recorded) = told(
         measured,
         "kalive hold",
         global.output == TestOutput::Junit,
@@ -43,13 +43,14 @@ pub(super) fn hold(
     printed.map_err(Error::Output).and(drawn)?;
     Ok(match (interrupt, report.verdict(report.at_least)) {
         (Some(interrupt), _) => Exit::Interrupted(interrupt),
+        _ if !recorded => Exit::Failed,
         (None, Verdict::Holds) => Exit::Holds,
         (None, Verdict::Negative) => Exit::Negative,
         (None, Verdict::Unknown) => Exit::Failed,
     })
 }
 
-/// Carries the measurement out, and records it.
+/// Carries the measurement out. Tells, too, whether all of it could be recorded, if that was asked.
 fn measure(
     mut plan: plan::hold::Plan,
     args: &HoldArgs,
@@ -57,10 +58,11 @@ fn measure(
     surroundings: &Surroundings,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> Result<(report::hold::Report, Option<Interrupt>)> {
+) -> Result<(report::hold::Report, Option<Interrupt>, bool)> {
     Net::counts_segments()?;
     let room = limits::raise_descriptors().during(|| "RLIMIT_NOFILE")?;
     if let Some(sessions) = plan::hold::room(&plan, room, limits::ephemeral_ports()) {
+        plan = plan.within(sessions)?;
         warn(
             err,
             &format!(
@@ -68,12 +70,8 @@ fn measure(
                 counted(sessions, "connection")
             ),
         );
-        plan = plan.within(sessions)?;
     }
-    let mut record = match &args.record {
-        Some(path) => Some(File::create(path).during(|| format!("create {}", path.display()))?),
-        None => None,
-    };
+    let mut record = args.record.as_deref().map(Record::create).transpose()?;
     let addresses = resolve::addresses(&plan.target, plan.families)?;
     let (first, passes) = plan.first()?;
     let progress = global.progress.decide(surroundings.stderr_is_terminal);
@@ -97,7 +95,7 @@ fn measure(
             return Ok(());
         }
         if let Some(record) = &mut record {
-            render::hold::record(record, &event).during(|| "write the record")?;
+            record.add(err, |file| render::hold::record(file, &event));
         }
         render::hold::event(out, global.output, &event).map_err(Error::Output)
     })?;
@@ -106,9 +104,10 @@ fn measure(
     }
     report.conclude(rate);
     if let Some(record) = &mut record {
-        render::hold::record_report(record, &report).during(|| "write the record")?;
+        record.add(err, |file| render::hold::record_report(file, &report));
     }
-    Ok((report, interrupt))
+    let whole = record.is_none_or(|record| record.is_whole());
+    Ok((report, interrupt, whole))
 }
 
 pub(super) fn serve(args: &ServeArgs, global: Global<Output>, out: &mut dyn Write) -> Result<Exit> {
@@ -120,6 +119,7 @@ pub(super) fn serve(args: &ServeArgs, global: Global<Output>, out: &mut dyn Writ
         report.add(&event);
         render::serve::event(out, global.output, &event).map_err(Error::Output)
     })?;
+    report.complete = ended.is_none();
     render::serve::finish(out, global.output, &report).map_err(Error::Output)?;
     Ok(ended.map_or(Exit::Holds, Exit::Interrupted))
 }

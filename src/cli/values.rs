@@ -13,8 +13,27 @@ pub fn duration(text: &str) -> Result<Duration, String> {
             "a unit is missing: write {number}s, {number}m or {number}ms"
         ));
     }
-    humantime::parse_duration(text)
-        .map_err(|error| format!("{error}: write it like 90s, 5m, 1h 30m or 250ms"))
+    humantime::parse_duration(text).map_err(|error| {
+        let wrong = match error {
+            // humantime would list every unit that it knows.
+            humantime::DurationError::UnknownUnit { unit, .. } => format!("'{unit}' is no unit"),
+            other => other.to_string(),
+        };
+        format!("{wrong}: write it like 90s, 5m, 1h 30m or 250ms")
+    })
+}
+
+/// A duration that is not zero.
+///
+/// # Errors
+/// What is wrong with the text, and how to write it.
+pub fn positive(text: &str) -> Result<Duration, String> {
+    let value = duration(text)?;
+    if value.is_zero() {
+        Err(String::from("it must be longer than 0s"))
+    } else {
+        Ok(value)
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! A host and a port to connect to, and over which address families.
 
 use std::fmt;
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
+
+use super::address::{is_v6, v6_and_port};
 
 /// Where to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +25,17 @@ impl Target {
             } else {
                 Ok(Self { host, port })
             };
+        }
+        if text.contains("://") {
+            return Err(format!(
+                "'{text}' is a URL: write only host:port, as in db:443"
+            ));
+        }
+        if let Some((address, port)) = v6_and_port(text) {
+            return Err(format!(
+                "'{text}' could be two things: write [{address}]:{port} if {port} is the port, else {}",
+                default_port.map_or_else(|| format!("[{text}]:443"), |_| format!("[{text}]")),
+            ));
         }
         let (host, port) = match text.rsplit_once(':') {
             _ if is_v6(text) || text.ends_with(']') => (text, None),
@@ -84,12 +97,6 @@ impl fmt::Display for Target {
     }
 }
 
-fn is_v6(text: &str) -> bool {
-    // A scope such as %eth0 is the resolver's to understand.
-    let address = text.split_once('%').map_or(text, |(address, _)| address);
-    address.parse::<Ipv6Addr>().is_ok()
-}
-
 fn no_port(text: &str) -> String {
     format!("'{text}' has no port from 1 to 65535")
 }
@@ -148,6 +155,9 @@ mod tests {
             ("[fe80::1%eth0]:80", None, "[fe80::1%eth0]:80"),
             ("db", Some(7117), "db:7117"),
             ("::1", Some(7117), "[::1]:7117"),
+            ("2001:db8::5", Some(7117), "[2001:db8::5]:7117"),
+            ("1:2:3:4:5:6:7:8", Some(7117), "[1:2:3:4:5:6:7:8]:7117"),
+            ("[::1:22]", Some(7117), "[::1:22]:7117"),
             ("[::1]", Some(7117), "[::1]:7117"),
         ] {
             let target = Target::parse(text, default).map(|target| target.to_string());
@@ -165,13 +175,27 @@ mod tests {
             ("db:http", "'http' has no port"),
             ("db:99999", "'99999' has no port"),
             (":80", "'' is not a host"),
-            ("http://db:80", "is no"),
+            ("http://db:80", "is a URL: write only host:port"),
+            (
+                "::1:22",
+                "write [::1]:22 if 22 is the port, else [::1:22]:443",
+            ),
+            ("fe80::1%eth0:22", "write [fe80::1%eth0]:22 if"),
             ("1::2::3:80", "write an IPv6 one as [v6]:port"),
             ("a b:80", "is not a host"),
         ] {
             let error = Target::parse(text, None).unwrap_err();
             assert!(error.contains(said), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_port_behind_a_bare_ipv6_address_is_not_taken_for_a_group() {
+        let error = Target::parse("fd00::1:22", Some(7117)).unwrap_err();
+        assert!(
+            error.ends_with("write [fd00::1]:22 if 22 is the port, else [fd00::1:22]"),
+            "{error}"
+        );
     }
 
     proptest::proptest! {

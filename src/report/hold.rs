@@ -7,13 +7,14 @@ use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::hold::ends::CountedFrom;
 use crate::domain::hold::recommendation::{Held, Recommendation, recommend};
 use crate::domain::hold::software::{self, Setting};
 use crate::domain::hold::{Direction, Expiry, Sample};
-use crate::domain::seconds;
+use crate::domain::seconds::{self, Seconds};
 use crate::domain::wheel::TickRate;
 use crate::domain::words::counted;
 use crate::plan::hold::Plan;
@@ -25,29 +26,43 @@ const TRIES: u32 = 3;
 /// Silences broken fewer times than this are chance.
 const OFTEN: usize = 3;
 
-/// The report of `kalive hold`.
-#[derive(Clone, Debug, Serialize)]
+/// Why something is not known, where nothing else stood in its way.
+const INTERRUPTED: &str = "the run was interrupted";
+
+/// The report of kalive hold.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Report {
-    /// Whether it came to its own end.
+    /// Whether it came to its own end: false after a signal.
     pub(crate) complete: bool,
+    /// As it was given.
     pub(crate) target: String,
-    /// Which of its addresses answered.
+    /// Which of its addresses answered; null if none has.
     pub(crate) address: Option<SocketAddr>,
-    /// Whether `kalive serve` is at the far end; null if it was not waited for.
+    /// Whether kalive serve is at the far end; null if it was not waited for.
     pub(crate) serve: Option<bool>,
+    /// What was found in each direction that was measured.
     pub(crate) directions: Vec<Found>,
+    /// The connections that carried traffic all along, which tell a dead network from a forgetful one.
     pub(crate) control: Control,
+    /// The connections that keepalives were to keep open.
     pub(crate) verify: Vec<Verified>,
+    /// Keepalive settings under which the path does not forget; null if none can be recommended.
     pub(crate) recommendation: Option<Recommendation>,
-    /// The recommendation as lines of sysctl.d, as socket options, and in the words of common software.
+    /// Why recommendation is null; absent if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) recommendation_unknown: Option<String>,
+    /// The recommendation as lines of sysctl.d, as socket options, and in the words of common software; absent without
+    /// one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) settings: Option<Settings>,
+    /// What it took.
     pub(crate) cost: Cost,
     /// How often the far end broke a silence by itself, at the usual distance; null if it did not.
     #[serde(
         rename = "far_end_speaks_every_s",
         serialize_with = "seconds::optional::serialize"
     )]
+    #[schemars(with = "Option<Seconds>")]
     pub(crate) far_end_speaks_every: Option<Duration>,
     /// Why it could not be measured; null if it could.
     pub(crate) inconclusive: Option<String>,
@@ -80,54 +95,69 @@ struct Limit {
 }
 
 /// What was found in one direction.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Found {
+    /// Which.
     pub(crate) direction: Direction,
-    /// Between which silences the path forgets; null if it does not, or if that is not known.
+    /// Between which silences the path forgets; null if it does not, as far as was measured, or expiry is null.
     pub(crate) timeout: Option<Timeout>,
-    /// Null if it is not known.
+    /// How the path forgets; null if it is not known.
     pub(crate) expiry: Option<Expiry>,
-    /// What the limit counts from, where connections ended by themselves.
+    /// Why expiry is null; absent if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expiry_unknown: Option<String>,
+    /// What the limit counts from, where connections ended by themselves; null where none did.
     pub(crate) counted_from: Option<CountedFrom>,
-    /// The longest silence that was answered.
+    /// The longest silence that was answered; null if none was.
     #[serde(rename = "answered_s", serialize_with = "seconds::optional::serialize")]
+    #[schemars(with = "Option<Seconds>")]
     pub(crate) answered: Option<Duration>,
     /// Whether no silence was lost that is shorter than one that was answered.
     pub(crate) consistent: bool,
     /// Why this direction could not be measured; null if it could.
     pub(crate) inconclusive: Option<String>,
+    /// How many passes were made.
     pub(crate) passes: u32,
-    /// By silence.
+    /// Each silence and what came of it, the shortest first.
     pub(crate) samples: Vec<Sample>,
 }
 
-/// A timeout is longer than `lower` and at most `upper`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Between which silences the path forgets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Timeout {
+    /// The timeout is longer than this.
     #[serde(rename = "lower_s", with = "seconds")]
+    #[schemars(with = "Seconds")]
     pub(crate) lower: Duration,
+    /// It is at most this.
     #[serde(rename = "upper_s", with = "seconds")]
+    #[schemars(with = "Seconds")]
     pub(crate) upper: Duration,
 }
 
 /// The connections that carried traffic all along.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub(crate) struct Control {
+    /// Whether they were alive to the end.
     pub(crate) alive: bool,
+    /// When their last answer came, after the run began; null if they were alive to the end.
     #[serde(rename = "lost_at_s", serialize_with = "seconds::optional::serialize")]
+    #[schemars(with = "Option<Seconds>")]
     pub(crate) lost_at: Option<Duration>,
 }
 
 /// A connection that the kernel kept alive.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub(crate) struct Verified {
-    /// `TCP_KEEPIDLE`.
+    /// Its TCP_KEEPIDLE.
     #[serde(rename = "idle_s", with = "seconds")]
+    #[schemars(with = "Seconds")]
     pub(crate) idle: Duration,
     /// Whether --verify asked for it.
     pub(crate) asked: bool,
+    /// Whether it was still there after a silence that the path forgets.
     pub(crate) survived: bool,
-    /// Null where the far end does not echo.
+    /// Whether data was echoed on it afterwards; null where the far end does not echo.
     pub(crate) data_ok: Option<bool>,
 }
 
@@ -138,18 +168,24 @@ impl Verified {
 }
 
 /// The recommendation in other words.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Settings {
+    /// Lines of /etc/sysctl.d.
     pub(crate) sysctl: [String; 3],
+    /// Options of a socket.
     pub(crate) setsockopt: [String; 5],
+    /// In the words of common software.
     pub(crate) software: Vec<Setting>,
 }
 
 /// What it took.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub(crate) struct Cost {
+    /// How long it took.
     #[serde(rename = "elapsed_s", with = "seconds")]
+    #[schemars(with = "Seconds")]
     pub(crate) elapsed: Duration,
+    /// How many connections were made.
     pub(crate) sessions: usize,
 }
 
@@ -175,6 +211,7 @@ impl Report {
             },
             verify: Vec::new(),
             recommendation: None,
+            recommendation_unknown: None,
             settings: None,
             cost: Cost {
                 elapsed: Duration::ZERO,
@@ -302,6 +339,11 @@ impl Report {
         for found in &mut self.directions {
             found.conclude(resolution, whole, &self.range, limit);
         }
+        for found in &mut self.directions {
+            let why = found.inconclusive.as_ref().or(self.inconclusive.as_ref());
+            let why = why.map_or(INTERRUPTED, String::as_str);
+            found.expiry_unknown = found.expiry.is_none().then(|| why.to_owned());
+        }
         self.spoke.sort();
         // What the network repeated, because it got lost at first, breaks a silence here and there.
         if self.spoke.len() >= OFTEN.max(self.cost.sessions / 8) {
@@ -323,6 +365,9 @@ impl Report {
                 });
             }
         }
+        if self.recommendation.is_none() {
+            self.recommendation_unknown = Some(self.why_nothing_is_recommended());
+        }
         self.explanation = self.explain();
     }
 
@@ -333,6 +378,22 @@ impl Report {
             setsockopt: software::setsockopt(recommended),
             software: software::settings(recommended, held),
         });
+    }
+
+    fn why_nothing_is_recommended(&self) -> String {
+        let mut reasons = self.inconclusive.iter().chain(
+            self.directions
+                .iter()
+                .filter_map(|found| found.expiry_unknown.as_ref()),
+        );
+        match reasons.next() {
+            Some(why) => why.clone(),
+            None if !self.complete || self.directions.is_empty() => INTERRUPTED.to_owned(),
+            None if !self.keepalives_hold() => {
+                "keepalive does not keep these connections open: see explanation".to_owned()
+            }
+            None => format!("the path forgets too soon for {TRIES} probes to be sent in time"),
+        }
     }
 
     /// Whether nothing speaks against keepalive as a remedy.
@@ -360,6 +421,7 @@ impl Found {
             direction,
             timeout: None,
             expiry: None,
+            expiry_unknown: None,
             counted_from: None,
             answered: None,
             consistent: true,

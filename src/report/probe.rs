@@ -6,115 +6,161 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::probe::Outcome;
 use crate::domain::options::Origin;
 use crate::domain::prediction::{Keepalive, Prediction};
-use crate::domain::seconds;
+use crate::domain::seconds::{self, Seconds};
 use crate::domain::wheel::TickRate;
 use crate::plan::probe::Plan;
 use crate::run::probe::{Attempt, CountedFrom, End, Event, Opened, Phase, Round, RoundKind};
 
-/// The report of `kalive probe`.
-#[derive(Clone, Debug, Serialize)]
+/// The report of kalive probe.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Report {
-    /// Whether every target came to its end.
+    /// Whether every target came to its end: false after a signal.
     pub(crate) complete: bool,
-    /// The kernel's ticks a second; null if not known, and then the worst is assumed.
+    /// The kernel's ticks a second, CONFIG_HZ; null if not known, and then the worst is assumed.
     pub(crate) hz: Option<u32>,
-    /// How that was found.
+    /// How hz was found, or why it was not.
     pub(crate) hz_source: &'static str,
+    /// Each target, in the order in which they were given.
     pub(crate) targets: Vec<TargetReport>,
 }
 
 /// What became of one target.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Target")]
 pub(crate) struct TargetReport {
     /// As it was given.
     pub(crate) target: String,
-    /// The address that was connected to, or tried last.
+    /// The address that was connected to, or tried last; null if none was tried.
     pub(crate) address: Option<SocketAddr>,
+    /// This side's address; null if no connection was made.
     pub(crate) local: Option<SocketAddr>,
     /// Where in its life it ended.
     pub(crate) phase: Phase,
+    /// How long the handshake took; null if no connection was made.
     #[serde(serialize_with = "seconds::optional::serialize")]
+    #[schemars(with = "Option<Seconds>")]
     pub(crate) connect_s: Option<Duration>,
     /// The addresses that did not let us connect.
     pub(crate) attempts: Vec<AttemptReport>,
+    /// The options in effect, as read back; null if no connection was made.
     pub(crate) options: Option<OptionsReport>,
-    /// The window that applies to the end; while it lives, to a peer that falls silent now.
+    /// The window that applies to the end; while it lives, to a peer that falls silent now; null if no connection
+    /// was made.
     pub(crate) predicted: Option<Prediction>,
     /// In the order in which they were sent.
     pub(crate) rounds: Vec<RoundReport>,
     /// How often the peer sent a segment that brought nothing, as its own keepalive probes are.
     pub(crate) peer_spoke: u32,
-    /// Null while it goes on.
+    /// What became of it; null while it goes on, or if it could not be probed.
     pub(crate) outcome: Option<Outcome>,
+    /// Why it could not be probed, such as that its name has no address; absent if it could.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome_unknown: Option<String>,
     /// The kernel's error, by name; null where none ended it.
     pub(crate) errno: Option<String>,
+    /// How long it took to its end, from what counted_from says; null while it goes on.
     #[serde(serialize_with = "seconds::optional::serialize")]
+    #[schemars(with = "Option<Seconds>")]
     pub(crate) after_s: Option<Duration>,
+    /// From when after_s counts; null while it goes on.
     pub(crate) counted_from: Option<CountedFrom>,
     /// When it ended, after the connection was made; null where none was.
     #[serde(serialize_with = "seconds::optional::serialize")]
+    #[schemars(with = "Option<Seconds>")]
     pub(crate) ended_s: Option<Duration>,
-    /// Null where no rule predicts this end, or the machine was suspended.
+    /// Whether the end lies in the window of predicted; null where no rule predicts this end, or the machine was suspended.
     pub(crate) within_prediction: Option<bool>,
     /// Whether the kernel still held the connection ESTABLISHED at the end.
     pub(crate) still_established: bool,
-    /// By how much counters of the whole network namespace grew meanwhile.
+    /// By how much counters of /proc/net/netstat grew meanwhile; null where that cannot be read, and while it goes
+    /// on. They count for the whole network namespace: other connections add to them, and so do the other targets,
+    /// which all show the same growth.
     pub(crate) netstat: Option<BTreeMap<String, u64>>,
+    /// How long the machine was suspended meanwhile.
     #[serde(serialize_with = "seconds::serialize")]
+    #[schemars(with = "Seconds")]
     pub(crate) suspended_s: Duration,
+    /// The end in words: what happened, why, and what helps.
     pub(crate) explanation: String,
 }
 
 /// The options in effect, and where each comes from.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Options")]
 pub(crate) struct OptionsReport {
+    /// Whether SO_KEEPALIVE is set.
     keepalive: bool,
+    /// TCP_KEEPIDLE.
     #[serde(serialize_with = "seconds::serialize")]
+    #[schemars(with = "Seconds")]
     pub(crate) idle_s: Duration,
+    /// TCP_KEEPINTVL.
     #[serde(serialize_with = "seconds::serialize")]
+    #[schemars(with = "Seconds")]
     pub(crate) interval_s: Duration,
+    /// TCP_KEEPCNT.
     pub(crate) count: u8,
-    /// 0 when off, as in the kernel.
+    /// TCP_USER_TIMEOUT, 0 when off, as in the kernel.
     #[serde(serialize_with = "seconds::serialize")]
+    #[schemars(with = "Seconds")]
     pub(crate) user_timeout_s: Duration,
+    /// Where each comes from.
     pub(crate) origin: OriginReport,
 }
 
 /// Where the values come from.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Origins")]
 pub(crate) struct OriginReport {
+    /// Of TCP_KEEPIDLE.
     pub(crate) idle: Origin,
+    /// Of TCP_KEEPINTVL.
     interval: Origin,
+    /// Of TCP_KEEPCNT.
     count: Origin,
+    /// Of TCP_USER_TIMEOUT, which no sysctl sets.
     user_timeout: Origin,
 }
 
 /// An address that did not let us connect.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Attempt")]
 pub(crate) struct AttemptReport {
+    /// Which.
     pub(crate) address: SocketAddr,
+    /// What came of it.
     pub(crate) outcome: Outcome,
+    /// The kernel's error, by name; null where the limit was --connect-timeout.
     pub(crate) errno: Option<String>,
+    /// After how long.
     #[serde(serialize_with = "seconds::serialize")]
+    #[schemars(with = "Seconds")]
     pub(crate) after_s: Duration,
-    /// Who sent the ICMP error, where the kernel tells.
+    /// Who sent the ICMP error; null if there was none, or the kernel does not tell.
     pub(crate) router: Option<IpAddr>,
 }
 
 /// A probe, heartbeat or datum.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Round")]
 pub(crate) struct RoundReport {
+    /// Which of them.
     pub(crate) kind: RoundKind,
     /// When it was sent, after the connection was made.
     #[serde(serialize_with = "seconds::serialize")]
+    #[schemars(with = "Seconds")]
     pub(crate) at_s: Duration,
+    /// How long the answer took; null where none came, or its time is not known.
     #[serde(serialize_with = "seconds::optional::serialize")]
+    #[schemars(with = "Option<Seconds>")]
     pub(crate) rtt_s: Option<Duration>,
+    /// Whether an answer came.
     pub(crate) answered: bool,
 }
 
@@ -179,6 +225,7 @@ impl Report {
             rounds: Vec::new(),
             peer_spoke: 0,
             outcome: None,
+            outcome_unknown: None,
             errno: None,
             after_s: None,
             counted_from: None,
@@ -210,6 +257,10 @@ impl Report {
             return;
         };
         match event {
+            Event::Unresolved { why, .. } => {
+                target.outcome_unknown = Some(why.clone());
+                target.explanation = format!("Not probed: {why}.");
+            }
             Event::Failed { attempt, .. } => {
                 target.address = Some(attempt.address);
                 target.attempts.push(attempt.into());
@@ -219,18 +270,27 @@ impl Report {
             Event::PeerSpoke { .. } => target.peer_spoke += 1,
             Event::Ended { end, .. } => target.ended(end),
         }
-        self.complete = self.targets.iter().all(|target| {
-            target
-                .outcome
-                .is_some_and(|outcome| outcome != Outcome::Interrupted)
+        self.complete = self.targets.iter().all(|target| match target.outcome {
+            Some(outcome) => outcome != Outcome::Interrupted,
+            None => target.outcome_unknown.is_some(),
         });
     }
 
-    /// Whether every target has the outcome that was required.
-    pub(crate) fn holds(&self, plan: &Plan) -> bool {
+    /// Whether a connection was made or refused.
+    pub(crate) fn has_learned(&self) -> bool {
         self.targets
             .iter()
-            .all(|target| target.outcome == Some(plan.require))
+            .any(|target| target.connect_s.is_some() || !target.attempts.is_empty())
+    }
+
+    /// Whether every target has the outcome that was required: one that has another says no, whatever is not
+    /// known of the rest; `None` if no such is known, but not all could be probed.
+    pub(crate) fn holds(&self, plan: &Plan) -> Option<bool> {
+        let outcomes = || self.targets.iter().map(|target| target.outcome);
+        if outcomes().flatten().any(|outcome| outcome != plan.require) {
+            return Some(false);
+        }
+        outcomes().all(|outcome| outcome.is_some()).then_some(true)
     }
 }
 

@@ -9,6 +9,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd as _};
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -19,6 +20,8 @@ pub fn kalive() -> Command {
     command
         .env_remove("COLUMNS")
         .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
+        .env_remove("KALIVE_COMPLETE")
         .env_remove("KALIVE_UPDATE");
     command
 }
@@ -86,4 +89,21 @@ impl Connection {
 /// A listener on a free port.
 pub fn listener(address: impl Into<IpAddr>) -> TcpListener {
     TcpListener::bind((address.into(), 0)).unwrap()
+}
+
+/// Makes a listener leave connections that send nothing as requests in its queue, for two minutes.
+#[expect(unsafe_code, reason = "neither socket2 nor nix sets TCP_DEFER_ACCEPT")]
+pub fn defer_accept(listener: &impl AsFd) {
+    let seconds: libc::c_int = 120;
+    // SAFETY: the option's value is an int, which lives across the call.
+    let result = unsafe {
+        libc::setsockopt(
+            listener.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_DEFER_ACCEPT,
+            (&raw const seconds).cast(),
+            4,
+        )
+    };
+    assert_eq!(result, 0);
 }

@@ -18,7 +18,7 @@ use crate::report::hold::Report;
 use crate::run::hold::event::{Event, Progress};
 pub(crate) use picture::picture;
 
-const SCHEMA: &str = "kalive.hold/1";
+pub(crate) const SCHEMA: &str = "kalive.hold/1";
 
 /// An event as it happens; only NDJSON shows them on stdout.
 pub(crate) fn event(out: &mut dyn Write, output: TestOutput, event: &Event) -> io::Result<()> {
@@ -31,7 +31,7 @@ pub(crate) fn event(out: &mut dyn Write, output: TestOutput, event: &Event) -> i
 
 /// An event of a record: written at once.
 pub(crate) fn record(out: &mut dyn Write, event: &Event) -> io::Result<()> {
-    json::event(out, SCHEMA, event.name(), event)?;
+    json::document(out, SCHEMA, event)?;
     out.flush()
 }
 

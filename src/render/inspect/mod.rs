@@ -10,6 +10,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::Layout;
 use super::json::{self, Streamed};
 use super::list::{List, ListColumn};
@@ -22,7 +25,15 @@ use junit::Cases;
 use watch::Line;
 pub(crate) use watch::{MARK_WIDTH, Screen};
 
-const SCHEMA: &str = "kalive.inspect/1";
+pub(crate) const SCHEMA: &str = "kalive.inspect/1";
+
+/// An event of NDJSON.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(crate) enum EventLine<'a> {
+    /// A socket, with -s.
+    Socket(SocketReport<'a>),
+}
 
 /// One of the formats, and what it needs to know of the plan.
 pub(crate) struct Renderer {
@@ -99,7 +110,8 @@ impl Renderer {
                 streamed.item(out, &SocketReport::new(row, self.limit))
             }
             Format::Events => {
-                json::event(out, SCHEMA, "socket", &SocketReport::new(row, self.limit))
+                let socket = SocketReport::new(row, self.limit);
+                json::document(out, SCHEMA, &EventLine::Socket(socket))
             }
         }
     }
@@ -114,7 +126,7 @@ impl Renderer {
                     return Ok(());
                 }
                 writeln!(out, "{}{}", counted(report.count, "socket"), left_out(list))?;
-                summary::survival_below_a_list(out, report, self.top, *layout)
+                summary::below_a_list(out, report, self.top, *layout)
             }
             Format::Document(Some(streamed)) => streamed.finish(out, report),
             Format::Document(None) => json::document(out, SCHEMA, report),
@@ -234,6 +246,12 @@ pub(crate) fn warning(incomplete: &Incomplete) -> String {
         text.push(')');
     }
     text
+}
+
+/// What would let it be read.
+pub(crate) fn advice(incomplete: &Incomplete) -> Option<&'static str> {
+    let refused = incomplete.why.starts_with("not permitted");
+    refused.then_some("to see what is not permitted takes CAP_SYS_PTRACE: run with sudo")
 }
 
 /// What a narrow terminal does not show, and how to see it.

@@ -58,6 +58,13 @@ fn came(target: &TargetReport, required: Outcome) -> Came {
             explanation: table::explained(target),
         }
     };
+    if let Some(unknown) = &target.outcome_unknown {
+        return Came::Error(Why {
+            kind: "unresolved",
+            message: unknown.clone(),
+            explanation: table::explained(target),
+        });
+    }
     match target.outcome {
         Some(outcome) if outcome == required => Came::Passed,
         Some(Outcome::Interrupted) | None => Came::Error(why(Outcome::Interrupted)),

@@ -7,18 +7,21 @@ mod picture;
 mod table;
 
 use std::io::{self, Write};
+use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{Layout, json};
 use crate::cli::{Output, TestOutput};
+use crate::domain::seconds::{self, Seconds};
 use crate::plan::probe::Plan;
 use crate::report::probe::{AttemptReport, Report, RoundReport, TargetReport};
 use crate::run::probe::Event;
 use lines::Lines;
 pub(crate) use picture::picture;
 
-const SCHEMA: &str = "kalive.probe/1";
+pub(crate) const SCHEMA: &str = "kalive.probe/1";
 
 /// One of the formats.
 pub(crate) struct Renderer {
@@ -27,18 +30,44 @@ pub(crate) struct Renderer {
     lines: Lines,
 }
 
-/// An event of NDJSON: which target, and what.
-#[derive(Serialize)]
-struct TargetEvent<'a, T> {
-    target: &'a str,
-    #[serde(flatten)]
-    fields: T,
-}
-
-/// The peer sent a segment that brought nothing: its own keepalive probe, or a repeated SYN+ACK.
-#[derive(Serialize)]
-struct PeerSpoke {
-    at_s: f64,
+/// An event of NDJSON.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(crate) enum EventLine<'a> {
+    /// A target could not be probed.
+    Unresolved {
+        /// As it was given.
+        target: &'a str,
+        /// Why it has no address that could be tried.
+        why: &'a str,
+    },
+    /// An address did not let us connect; another may.
+    Failed {
+        /// As it was given.
+        target: &'a str,
+        #[serde(flatten)]
+        attempt: AttemptReport,
+    },
+    /// A connection was made.
+    Connected(&'a TargetReport),
+    /// A probe, heartbeat or datum was sent, and it is known what became of it.
+    Round {
+        /// As it was given.
+        target: &'a str,
+        #[serde(flatten)]
+        round: RoundReport,
+    },
+    /// The peer sent a segment that brought nothing: its own keepalive probe, or a repeated SYN+ACK.
+    PeerSpoke {
+        /// As it was given.
+        target: &'a str,
+        /// When it came, after the connection was made.
+        #[serde(with = "seconds")]
+        #[schemars(with = "Seconds")]
+        at_s: Duration,
+    },
+    /// A target came to its end.
+    Ended(&'a TargetReport),
 }
 
 impl Renderer {
@@ -62,7 +91,9 @@ impl Renderer {
         };
         match self.output {
             TestOutput::Report(Output::Json) | TestOutput::Junit => return Ok(()),
-            TestOutput::Report(Output::Ndjson) => ndjson(out, target, event)?,
+            TestOutput::Report(Output::Ndjson) => {
+                json::document(out, SCHEMA, &ndjson(target, event))?;
+            }
             TestOutput::Report(Output::Table) => self.lines.write(out, report, target, event)?,
         }
         out.flush()
@@ -84,49 +115,21 @@ impl Renderer {
     }
 }
 
-fn ndjson(out: &mut dyn Write, target: &TargetReport, event: &Event) -> io::Result<()> {
-    let name = &target.target;
+fn ndjson<'a>(report: &'a TargetReport, event: &'a Event) -> EventLine<'a> {
+    let target = &report.target;
     match event {
-        Event::Failed { attempt, .. } => {
-            let fields = AttemptReport::from(attempt);
-            json::event(
-                out,
-                SCHEMA,
-                "failed",
-                &TargetEvent {
-                    target: name,
-                    fields,
-                },
-            )
-        }
-        Event::Connected { .. } => json::event(out, SCHEMA, "connected", target),
-        Event::Round { round, .. } => {
-            let fields = RoundReport::from(*round);
-            json::event(
-                out,
-                SCHEMA,
-                "round",
-                &TargetEvent {
-                    target: name,
-                    fields,
-                },
-            )
-        }
-        Event::PeerSpoke { at, .. } => {
-            let fields = PeerSpoke {
-                at_s: at.as_secs_f64(),
-            };
-            json::event(
-                out,
-                SCHEMA,
-                "peer-spoke",
-                &TargetEvent {
-                    target: name,
-                    fields,
-                },
-            )
-        }
-        Event::Ended { .. } => json::event(out, SCHEMA, "ended", target),
+        Event::Unresolved { why, .. } => EventLine::Unresolved { target, why },
+        Event::Failed { attempt, .. } => EventLine::Failed {
+            target,
+            attempt: attempt.into(),
+        },
+        Event::Connected { .. } => EventLine::Connected(report),
+        Event::Round { round, .. } => EventLine::Round {
+            target,
+            round: (*round).into(),
+        },
+        Event::PeerSpoke { at, .. } => EventLine::PeerSpoke { target, at_s: *at },
+        Event::Ended { .. } => EventLine::Ended(report),
     }
 }
 
