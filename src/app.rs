@@ -171,10 +171,13 @@ impl<'a> Picture<'a> {
 
 /// Who reads the tests only is to learn, too, that there was nothing to test by.
 fn told<T>(measured: Result<T>, name: &str, as_tests: bool, out: &mut dyn Write) -> Result<T> {
-    if let (true, Err(error @ (Error::System { .. } | Error::Unsupported(_)))) =
-        (as_tests, &measured)
-    {
-        render::junit::failed(out, name, &error.to_string()).map_err(Error::Output)?;
+    match &measured {
+        // What was written already is not known.
+        Ok(_) | Err(Error::Output(_)) => {}
+        Err(_) if !as_tests => {}
+        Err(error) => {
+            render::junit::failed(out, name, &error.to_string()).map_err(Error::Output)?;
+        }
     }
     measured
 }

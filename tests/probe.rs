@@ -535,7 +535,7 @@ fn a_table_tells_the_story() {
         for said in [
             "connected to 198.51.100.2:7117",
             "keepalive: idle 1s, interval 1s, count 5, TCP_USER_TIMEOUT off",
-            "a peer that falls silent now is noticed after 6s, at the latest 6s",
+            "a peer that falls silent now is noticed after 6.00s, at the latest 6.",
             "keepalive probe answered",
             "The peer answered 1 keepalive probe.",
         ] {
