@@ -32,7 +32,7 @@ const KALIVE: &str = "kalive";
 const HOLD: &str = "--max 6h30m --resolution 20ms --sessions 3000 --connect-rate 1000 -o json";
 const SERVE: &str = "--max-sessions-per-client 10000 -o ndjson";
 const INSPECT: &str = "inspect --watch 1s --sockets --state all -o ndjson";
-const HELD: usize = 5_000;
+const HELD: u32 = 5_000;
 const BETWEEN_SAMPLES: Duration = Duration::from_secs(10);
 const SHORTEST: Duration = Duration::from_secs(120);
 /// A round of `inspect --watch 1s` that has no report by then is missing.
@@ -190,7 +190,7 @@ struct Sample {
     at: Duration,
     /// VmRSS in KiB.
     resident: u32,
-    descriptors: usize,
+    descriptors: u32,
     /// Since it started.
     processor: Duration,
 }
@@ -252,7 +252,7 @@ impl Kalive {
         self.samples.push(Sample {
             at,
             resident: u32::try_from(status.vmrss.context("no VmRSS")?)?,
-            descriptors: process.fd_count()?,
+            descriptors: u32::try_from(process.fd_count()?)?,
             processor: Duration::from_secs(1) * ticks / u32::try_from(procfs::ticks_per_second())?,
         });
         Ok(())
@@ -287,12 +287,14 @@ fn row(process: &Kalive, passed: Duration) -> bool {
         let samples = process.samples.iter();
         samples.filter(move |sample| (from..to).contains(&sample.at))
     };
-    let resident = |number| {
-        let mut all: Vec<u32> = quarter(number).map(|sample| sample.resident).collect();
+    let median = |number, of: fn(&Sample) -> u32| {
+        let mut all: Vec<u32> = quarter(number).map(of).collect();
         all.sort_unstable();
-        f64::from(all.get(all.len() / 2).copied().unwrap_or_default())
+        all.get(all.len() / 2).copied().unwrap_or_default()
     };
-    let descriptors = |number| quarter(number).map(|s| s.descriptors).max();
+    let resident = |number| f64::from(median(number, |sample| sample.resident));
+    // On a busy machine a sample may come amidst the next round; what leaks is there between rounds too.
+    let descriptors = |number| median(number, |sample| sample.descriptors);
     let (second, last) = (resident(1), resident(3));
     let flat = last <= second * (1.0 + GROWTH.0) + GROWTH.1 && descriptors(1) == descriptors(3);
     let greatest = process.samples.iter().map(|sample| sample.resident).max();
@@ -303,8 +305,8 @@ fn row(process: &Kalive, passed: Duration) -> bool {
         resident(0),
         greatest.unwrap_or_default(),
         slope(&settled),
-        descriptors(1).unwrap_or_default(),
-        descriptors(3).unwrap_or_default(),
+        descriptors(1),
+        descriptors(3),
         share(&settled) * 100.0,
         if flat { "yes" } else { "NO" },
     );

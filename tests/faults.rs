@@ -15,6 +15,7 @@ mod faults;
 mod lab;
 
 use std::collections::VecDeque;
+use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -28,6 +29,8 @@ use kalive::lab::{FarEnd, Lab, Plan, servers};
 use lab::in_lab_user_namespace;
 use nix::mount::{MsFlags, mount, umount};
 use nix::sched::{CloneFlags, unshare};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use socket2::{SockRef, TcpKeepalive};
 
@@ -219,6 +222,43 @@ fn run_refused(command: &str, refusals: &[Refusal]) -> Ended {
     run.args(command.split_whitespace());
     refuse(&mut run, refusals);
     run_within(&mut run, PATIENCE)
+}
+
+/// It waits for better times, at no cost, and goes on serving whom it has.
+#[test]
+fn a_server_that_may_accept_nobody_waits() {
+    let accept = libc::SYS_accept4;
+    for errno in [libc::EPERM, libc::ENFILE, libc::ENOMEM] {
+        let mut run = kalive();
+        run.args(["serve", "--listen", "127.0.0.1:0", "-o", "ndjson"]);
+        refuse(&mut run, &[Refusal::of(accept, errno)]);
+        let piped = run.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = piped.spawn().unwrap();
+        let mut listening = Vec::new();
+        let mut byte = [0];
+        while listening.last() != Some(&b'\n') {
+            child
+                .stdout
+                .as_mut()
+                .unwrap()
+                .read_exact(&mut byte)
+                .unwrap();
+            listening.push(byte[0]);
+        }
+        let listening: Value = serde_json::from_slice(&listening).unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        let waiting = TcpStream::connect(listening["address"].as_str().unwrap()).unwrap();
+        // What it does meanwhile is what is tested.
+        std::thread::sleep(Duration::from_millis(1_500));
+        let stat = procfs::process::Process::new(pid).unwrap().stat().unwrap();
+        let busy = stat.utime + stat.stime;
+        kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+        let ended = finish_within(child, PATIENCE);
+        assert_eq!(ended.code, Some(143), "{ended:?}");
+        let limit = procfs::ticks_per_second() / 2;
+        assert!(busy < limit, "{errno}: {busy} ticks of {limit}");
+        drop(waiting);
+    }
 }
 
 /// A lab that cannot be built says what is missing, and leaves nothing behind.

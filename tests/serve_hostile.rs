@@ -1,6 +1,10 @@
 //! `kalive serve` among thousands of hostile connections: who is honest notices nothing of them.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
 
 #[cfg(test)]
 #[path = "common/lab.rs"]
@@ -315,12 +319,11 @@ impl Hostility {
         let mut all: Vec<Hostile> = (0..count).map(|number| self.one(number)).collect();
         while !self.over.load(Ordering::Relaxed) {
             for (number, hostile) in all.iter_mut().enumerate() {
-                match hostile.act() {
-                    Ok(bytes) => drop(self.bytes.fetch_add(bytes, Ordering::Relaxed)),
-                    Err(()) => {
-                        *hostile = self.one(number);
-                        self.again.fetch_add(1, Ordering::Relaxed);
-                    }
+                if let Ok(bytes) = hostile.act() {
+                    self.bytes.fetch_add(bytes, Ordering::Relaxed);
+                } else {
+                    *hostile = self.one(number);
+                    self.again.fetch_add(1, Ordering::Relaxed);
                 }
             }
         }
@@ -365,19 +368,17 @@ impl Hostile {
             }
             // Half a line, and never the rest.
             1 if first => self.stream.write(&[CONTROL, b"speak 0123"].concat()),
-            1 => return Ok(0),
             // Questions without end, whose answers are not read.
-            2 if first => self.stream.write(CONTROL),
+            2 | 3 if first => self.stream.write(CONTROL),
             2 => self.stream.write(ping.repeat(64).as_bytes()),
             // A byte at a time.
-            3 if first => self.stream.write(CONTROL),
             3 => self.stream.write(&ping.as_bytes()[self.acts % 64..][..1]),
             // Malformed, and again.
             4 if first => self
                 .stream
                 .write(&[CONTROL, [b'x'; 64].as_slice()].concat()),
             4 if self.acts.is_multiple_of(8) => return Err(()),
-            4 => return Ok(0),
+            1 | 4 => return Ok(0),
             // Comes, and resets at once.
             _ => return Err(()),
         };

@@ -53,9 +53,7 @@ impl<'s> Context<'s> {
         counted_from: CountedFrom,
         after: Duration,
     ) -> End {
-        let suspended = clock::suspended()
-            .unwrap_or(self.suspended)
-            .saturating_sub(self.suspended);
+        let suspended = asleep(self.suspended, clock::suspended().unwrap_or(self.suspended));
         let counters = netstat::read().ok();
         let both = self.counters.as_ref().zip(counters.as_ref());
         End {
@@ -70,11 +68,7 @@ impl<'s> Context<'s> {
             still_established: false,
             answered_otherwise: false,
             netstat: both.map(|(before, after)| netstat::grown(before, after)),
-            suspended: if suspended < SUSPENDED {
-                Duration::ZERO
-            } else {
-                suspended
-            },
+            suspended,
         }
     }
 
@@ -83,6 +77,16 @@ impl<'s> Context<'s> {
             target: self.target,
             end: Box::new(end),
         })
+    }
+}
+
+/// For how long the machine was suspended between two readings.
+fn asleep(before: Duration, after: Duration) -> Duration {
+    let suspended = after.saturating_sub(before);
+    if suspended < SUSPENDED {
+        Duration::ZERO
+    } else {
+        suspended
     }
 }
 
@@ -125,4 +129,18 @@ fn outcome(error: &io::Error) -> Option<(Outcome, i32)> {
         _ => return None,
     };
     Some((outcome, errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_jitter_of_two_clocks_is_no_suspension() {
+        let ms = Duration::from_millis;
+        assert_eq!(asleep(ms(500), ms(500)), ms(0));
+        assert_eq!(asleep(ms(500), ms(499)), ms(0));
+        assert_eq!(asleep(ms(500), ms(599)), ms(0));
+        assert_eq!(asleep(ms(500), ms(600)), ms(100));
+    }
 }

@@ -38,7 +38,7 @@ const BACKLOG: i32 = 4096;
 const ACCEPTED_AT_ONCE: usize = 256;
 /// Descriptors that are not sessions.
 const RESERVED: u64 = 32;
-/// How long to leave connections waiting when there is no descriptor for them.
+/// How long to leave connections waiting when none can be taken.
 const EXHAUSTED: Duration = Duration::from_secs(1);
 
 const LISTENER: u64 = u64::MAX - 2;
@@ -188,7 +188,7 @@ struct Server<'a> {
     ages: Ages,
     /// When to look after sessions on which something was said.
     looks: BinaryHeap<Reverse<(Moment, Slot)>>,
-    /// Until when no connection is taken, for want of descriptors.
+    /// Until when no connection is taken, for want of descriptors or the like.
     exhausted: Option<Moment>,
     turns: Turns,
     tell: &'a mut dyn FnMut(Event) -> Result<()>,
@@ -275,7 +275,9 @@ impl Server<'_> {
             match self.listener.accept() {
                 Ok((stream, peer)) => self.accept(stream, peer)?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if exhausted(&error) => {
+                // The connection ended before it was taken, or the network had a word to say: accept(2).
+                Err(error) if concerns_one(&error) => {}
+                Err(_) => {
                     self.exhausted = Some(now()? + EXHAUSTED);
                     // Level-triggered: without this the waiting connection would be told of for ever.
                     return self
@@ -283,8 +285,6 @@ impl Server<'_> {
                         .modify(self.listener, LISTENER, Interest::Errors)
                         .during(|| "epoll_ctl");
                 }
-                // The connection ended before it was taken, or the network had a word to say: accept(2).
-                Err(_) => {}
             }
         }
         Ok(())
@@ -321,12 +321,17 @@ impl Server<'_> {
             return Ok(());
         }
         let slot = self.table.insert(Session::new(stream, peer, token, now));
-        *self.clients.entry(client).or_default() += 1;
-        if let Some(session) = self.table.get(slot) {
-            self.reactor
+        if let Some(session) = self.table.get(slot)
+            && (self.reactor)
                 .add(&session.stream, slot.key(), Interest::Readable)
-                .during(|| "epoll_ctl")?;
+                .is_err()
+        {
+            // No memory for one more, or /proc/sys/fs/epoll/max_user_watches.
+            refuse(&session.stream);
+            self.table.remove(slot);
+            return Ok(());
         }
+        *self.clients.entry(client).or_default() += 1;
         if let Some(at) = too_old(now, self.plan.age) {
             self.ages.add(at, slot, &self.table);
         }
@@ -428,10 +433,23 @@ fn too_old(now: Moment, age: Duration) -> Option<Moment> {
         .filter(|at| *at < Moment::after_start(Duration::MAX))
 }
 
-fn exhausted(error: &io::Error) -> bool {
+/// Whether an error of accept is that of a connection which is gone with it. Others, such as EMFILE, come again
+/// at once.
+fn concerns_one(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
-        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM)
+        Some(
+            libc::ECONNABORTED
+                | libc::EINTR
+                | libc::EPROTO
+                | libc::ENOPROTOOPT
+                | libc::ENETDOWN
+                | libc::EHOSTDOWN
+                | libc::ENONET
+                | libc::EHOSTUNREACH
+                | libc::EOPNOTSUPP
+                | libc::ENETUNREACH
+        )
     )
 }
 
