@@ -38,7 +38,7 @@ fn what_the_readme_shows_is_taken() {
         match (line.strip_prefix("```"), language) {
             (Some(_), Some(_)) => language = None,
             (Some(opened), None) => language = Some(opened),
-            (None, Some("sh")) | (None, Some("console")) => {
+            (None, Some("sh" | "console")) => {
                 let is_shell = language == Some("sh") || line.starts_with("$ ");
                 for words in commands(line).iter().filter(|_| is_shell) {
                     shown += 1;
