@@ -4,11 +4,14 @@
 mod hold;
 mod inspect;
 mod probe;
+mod record;
 
 use std::io::{self, Write};
+use std::path::Path;
+use std::time::SystemTime;
 
 use crate::cli::lab::LabArgs;
-use crate::cli::{Cli, Command, Global, When};
+use crate::cli::{Cli, Command, Global, Output, TestOutput, When};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::generate;
@@ -19,6 +22,7 @@ use crate::render::{self, Layout};
 use crate::report;
 use crate::run::lab::Ended;
 use crate::sys::guard::{self, Side};
+use crate::sys::replace;
 
 /// What a subcommand may know of the world around it.
 #[derive(Clone, Copy, Debug)]
@@ -69,10 +73,10 @@ pub fn run(
 ) -> Result<Exit> {
     let exit = match &cli.command {
         Command::Inspect(args) => inspect::inspect(args, cli.global, surroundings, out, err)?,
-        Command::Probe(args) => probe::probe(args, without_metrics(cli)?, surroundings, out)?,
-        Command::Hold(args) => hold::hold(args, without_metrics(cli)?, surroundings, out, err)?,
-        Command::Lab(args) => lab(args, without_metrics(cli)?, surroundings, out, err)?,
-        Command::Serve(args) => hold::serve(args, without_metrics(cli)?, out)?,
+        Command::Probe(args) => probe::probe(args, of_test(cli)?, surroundings, out, err)?,
+        Command::Hold(args) => hold::hold(args, of_test(cli)?, surroundings, out, err)?,
+        Command::Lab(args) => lab(args, of_report(cli)?, surroundings, out, err)?,
+        Command::Serve(args) => hold::serve(args, of_report(cli)?, out)?,
         Command::Completions { shell } => {
             generate::completions(*shell, out).map_err(Error::Output)?;
             Exit::Holds
@@ -86,18 +90,30 @@ pub fn run(
     Ok(exit)
 }
 
-fn without_metrics(cli: &Cli) -> Result<Global> {
-    cli.global.without_metrics().map_err(Error::Usage)
+fn of_report(cli: &Cli) -> Result<Global<Output>> {
+    cli.global.of_report().map_err(Error::Usage)
+}
+
+fn of_test(cli: &Cli) -> Result<Global<TestOutput>> {
+    cli.global.of_test().map_err(Error::Usage)
 }
 
 fn lab(
     args: &LabArgs,
-    global: Global,
+    global: Global<Output>,
     surroundings: &Surroundings,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<Exit> {
     let plan = plan::lab::plan(args);
+    if matches!(
+        (global.output, &plan.work),
+        (Output::Json, Work::Command { .. })
+    ) {
+        return Err(Error::Usage(String::from(
+            "-o json is the demonstration's report, and with a command there is none: leave one of them out",
+        )));
+    }
     let inside = match guard::split()? {
         Side::Guard { code } => return Ok(Exit::Command(code)),
         Side::Inside(inside) => inside,
@@ -131,6 +147,27 @@ fn lab(
     })
 }
 
+/// The file that a picture of the result goes to, if one is wanted.
+struct Picture<'a>(Option<&'a Path>);
+
+impl<'a> Picture<'a> {
+    /// # Errors
+    /// When it could not be written now.
+    fn new(path: Option<&'a Path>) -> Result<Self> {
+        path.map_or(Ok(()), replace::check)?;
+        Ok(Self(path))
+    }
+
+    /// `draw` is told the time of day (RFC 3339).
+    fn draw(&self, draw: impl FnOnce(&mut dyn Write, &str) -> io::Result<()>) -> Result<()> {
+        let at = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
+        match self.0 {
+            Some(path) => replace::replace(path, |file| draw(file, &at)),
+            None => Ok(()),
+        }
+    }
+}
+
 /// A warning; that it cannot be written is no reason to fail.
 fn warn(err: &mut dyn Write, text: &str) {
     let _: io::Result<()> = writeln!(err, "kalive: {text}");
@@ -140,10 +177,9 @@ fn warn(err: &mut dyn Write, text: &str) {
 mod tests {
     use std::cell::RefCell;
 
-    use clap::FromArgMatches as _;
+    use clap::{CommandFactory as _, FromArgMatches as _};
 
     use super::*;
-    use crate::cli;
     use crate::hostile::attack_text;
 
     /// Every flag with a value once.
@@ -187,7 +223,7 @@ mod tests {
     #[test]
     fn hostile_command_lines() {
         // Made once: that takes longer than everything else.
-        let command = RefCell::new(cli::command());
+        let command = RefCell::new(Cli::command());
         for line in LINES {
             plan(&mut command.borrow_mut(), line).unwrap();
         }

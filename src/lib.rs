@@ -16,6 +16,7 @@ mod common;
 
 mod app;
 pub mod cli;
+pub mod complete;
 pub mod domain;
 mod error;
 mod exit;

@@ -1,40 +1,89 @@
 //! The thin binary: it alone looks at the terminal and the environment, prints errors and ends the
 //! process with an exit code.
 
+mod stdout;
+
 use std::env;
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::Parser as _;
-use kalive::cli::Cli;
+use clap::builder::Styles;
+use clap_complete::CompleteEnv;
+use kalive::cli::{Cli, When};
+use kalive::complete::{self, Places};
 use kalive::{Error, Exit, Surroundings};
+use stdout::Stdout;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(message) => {
-            // Help and version count as success; that they cannot be written does not matter.
-            let _ = message.print();
-            let wrong = message.use_stderr();
-            return if wrong {
-                Exit::Failed.into()
-            } else {
-                Exit::Holds.into()
-            };
+    match completed() {
+        Ok(false) => {}
+        Ok(true) => return Exit::Holds.into(),
+        // The shell that asked shows nothing of it.
+        Err(_) => return Exit::Failed.into(),
+    }
+    let mut out = BufWriter::with_capacity(64 * 1024, Stdout);
+    let (color, ended) = match Cli::try_parse() {
+        Ok(cli) => {
+            let ended = kalive::run(&cli, &surroundings(), &mut out, &mut io::stderr());
+            (cli.global.color, ended)
         }
+        Err(wrong) if wrong.use_stderr() => {
+            // One look for all errors: who speaks.
+            let text = wrong.render().ansi().to_string();
+            complain(When::Auto, &text.replacen("error:", "kalive:", 1));
+            return Exit::Failed.into();
+        }
+        Err(message) => (When::Auto, help(&message, &mut out).map_err(Error::Output)),
     };
-    let stdout = io::stdout();
-    let mut out = BufWriter::with_capacity(64 * 1024, stdout.lock());
-    match kalive::run(&cli, &surroundings(), &mut out, &mut io::stderr()) {
+    match ended {
         Ok(exit) => exit.into(),
         // Whoever read our output has seen enough.
         Err(Error::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Exit::Holds.into(),
         Err(error) => {
             let _ = out.flush();
-            let _ = writeln!(io::stderr(), "kalive: {:#}", anyhow::Error::from(error));
+            let styles = Styles::styled();
+            let style = styles.get_error();
+            let error = anyhow::Error::from(error);
+            complain(color, &format!("{style}kalive:{style:#} {error:#}\n"));
             Exit::Failed.into()
         }
     }
+}
+
+/// Help and version are results.
+fn help(message: &clap::Error, out: &mut impl io::Write) -> io::Result<Exit> {
+    let text = message.render();
+    match AutoStream::choice(&io::stdout()) {
+        ColorChoice::Never => write!(out, "{text}")?,
+        ColorChoice::Auto | ColorChoice::Always | ColorChoice::AlwaysAnsi => {
+            write!(out, "{}", text.ansi())?;
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Holds)
+}
+
+/// Writes a message with its colours to stderr, or without where they do not suit it.
+fn complain(color: When, message: &str) {
+    let choice = match color {
+        When::Auto => AutoStream::choice(&io::stderr()),
+        When::Always => ColorChoice::AlwaysAnsi,
+        When::Never => ColorChoice::Never,
+    };
+    let _ = AutoStream::new(io::stderr(), choice).write_all(message.as_bytes());
+}
+
+/// Answers a completion script, if it is one that asks.
+fn completed() -> clap::error::Result<bool> {
+    let places = Places {
+        root: "/".into(),
+        home: env::home_dir(),
+    };
+    CompleteEnv::with_factory(|| complete::command(&places))
+        .var(complete::VARIABLE)
+        .try_complete(env::args_os(), env::current_dir().ok().as_deref())
 }
 
 fn surroundings() -> Surroundings {

@@ -1,4 +1,4 @@
-//! completions/ and man/ hold what the command line generates. `KALIVE_UPDATE=1 cargo test` rewrites them.
+//! completions/, man/ and schemas/ hold what the command line and the reports generate. `KALIVE_UPDATE=1 cargo test` rewrites them.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use clap::ValueEnum as _;
-use clap_complete::Shell;
+use kalive::cli::Shell;
 use kalive::generate;
 
 /// The directory holds exactly these files; or is made to.
@@ -37,7 +37,7 @@ fn compare(directory: &str, expected: &BTreeMap<String, Vec<u8>>) {
     for (name, contents) in expected {
         assert!(
             found.get(name) == Some(contents),
-            "{name} is not what clap generates; run: KALIVE_UPDATE=1 cargo test --test generated"
+            "{name} is not what kalive generates; run: KALIVE_UPDATE=1 cargo test --test generated"
         );
     }
 }
@@ -50,9 +50,10 @@ fn completions_are_up_to_date() {
         generate::completions(*shell, &mut script).unwrap();
         let name = match shell {
             Shell::Zsh => String::from("_kalive"),
-            Shell::PowerShell => String::from("kalive.ps1"),
+            Shell::Powershell => String::from("kalive.ps1"),
             Shell::Elvish => String::from("kalive.elv"),
-            other => format!("kalive.{other}"),
+            Shell::Bash => String::from("kalive.bash"),
+            Shell::Fish => String::from("kalive.fish"),
         };
         expected.insert(name, script);
     }
@@ -67,6 +68,13 @@ fn manual_pages_are_up_to_date() {
         .map(|(name, page)| (format!("{name}.1"), page))
         .collect();
     compare("man", &expected);
+}
+
+#[test]
+fn schemas_are_up_to_date() {
+    let schemas = generate::schemas().into_iter();
+    let expected = schemas.map(|(name, schema)| (name, schema.into_bytes()));
+    compare("schemas", &expected.collect());
 }
 
 #[test]

@@ -190,6 +190,7 @@ fn common_part(row: &Value) -> ((String, String), Value) {
         "cookie",
         "idle_s",
         "idle_s_unknown",
+        "cookie_unknown",
         "last_data_sent_s",
         "last_data_received_s",
         "last_ack_received_s",
@@ -358,6 +359,12 @@ fn owners_can_be_filtered_by() {
         let line = format!("inspect -s {end} {filter}");
         assert_eq!(sockets(&json(&line)).len(), shown, "{line}");
     }
+    let nobody = run("inspect -s --process no-such-name");
+    let said = String::from_utf8(nobody.stderr).unwrap();
+    assert!(
+        said.contains("no process of the name no-such-name"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -379,7 +386,7 @@ fn what_does_not_exist_is_a_wrong_call() {
         ("inspect --local 1.2.3.4.5", "is not an address"),
         (
             "inspect --state established,sleeping",
-            "no such state: write all, established",
+            "possible values: all, established",
         ),
         (
             "inspect --columns local,nothing",

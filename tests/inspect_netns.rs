@@ -173,6 +173,17 @@ fn sysctls_are_those_of_the_namespace() {
         // ... but the timer was armed for two hours, and is not armed anew.
         assert!(row["timer"]["expires_s"].as_f64() > Some(7_000.0), "{row}");
         assert_eq!(row["survives"]["reason"], "armed-for-longer");
+        let reach = |report: &Value| report["sysctls_reach"].clone();
+        let followed = reach(&report);
+        assert_eq!(
+            (&followed["sysctl"], &followed["own"]),
+            (&1.into(), &0.into())
+        );
+        assert_eq!(followed["outdated_timers"], 1);
+        assert_eq!(
+            followed["outdated_timers_fire_within_s"],
+            row["timer"]["expires_s"]
+        );
         // What sets its own value does not follow.
         let own = socket2::TcpKeepalive::new().with_time(Duration::from_secs(7_200));
         socket.set_tcp_keepalive(&own).unwrap();
@@ -181,6 +192,15 @@ fn sysctls_are_those_of_the_namespace() {
         assert_eq!(row["keepalive"]["origin"]["idle"], "socket");
         assert_eq!(row["survives"]["reason"], "idle-too-long");
         assert_eq!(row["survives"]["overrides_sysctls"], true);
+        let reached = reach(&report);
+        assert_eq!(
+            (&reached["partly"], &reached["sysctl"]),
+            (&1.into(), &0.into())
+        );
+        assert_eq!(reached["outdated_timers"], 0);
+        socket.set_keepalive(false).unwrap();
+        let report: Value = serde_json::from_slice(&run(&line).stdout).unwrap();
+        assert_eq!(reach(&report)["off"], 1);
         assert_eq!(json("inspect")["tunables"]["tcp_keepalive_time_s"], 7_200.0);
     });
 }

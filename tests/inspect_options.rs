@@ -8,6 +8,8 @@
 )]
 
 mod common;
+#[path = "common/faults.rs"]
+mod faults;
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -17,6 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use common::{Connection, json, kalive, listener, run, sockets};
+use faults::{Refusal, refuse, shell};
 use serde_json::{Value, json as value};
 use socket2::{SockRef, TcpKeepalive};
 
@@ -276,7 +279,7 @@ fn time_wait_has_no_options() {
     let keepalive = only(&json(&line))["keepalive"].clone();
     assert_eq!(keepalive["idle_s"], Value::Null);
     assert_eq!(
-        keepalive["idle_s_unknown"],
+        keepalive["options_unknown"],
         "no process holds the socket any more, or yet"
     );
     assert_eq!(keepalive["enabled"], Value::Null);
@@ -315,7 +318,7 @@ fn another_users_options_are_unknown_and_the_timer_is_the_evidence() {
     assert_eq!(keepalive["evidence"], "timer");
     assert_eq!(keepalive["idle_s"], Value::Null);
     assert_eq!(
-        keepalive["idle_s_unknown"],
+        keepalive["options_unknown"],
         "no process that could be read holds it"
     );
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -332,7 +335,10 @@ fn a_refusal_is_told_as_such() {
     let arguments = format!("inspect -s --options -o json {filter}");
     let mut refusing = kalive();
     refusing.args(arguments.split_whitespace());
-    refuse_pidfd_getfd(&mut refusing);
+    refuse(
+        &mut refusing,
+        &[Refusal::of(libc::SYS_pidfd_getfd, libc::EPERM)],
+    );
     let output = refusing.output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{errors}");
@@ -341,41 +347,9 @@ fn a_refusal_is_told_as_such() {
     assert_eq!(row["processes"][0]["pid"], std::process::id());
     let keepalive = &row["keepalive"];
     assert_eq!(keepalive["enabled"], true);
-    let why = keepalive["idle_s_unknown"].as_str().unwrap();
+    let why = keepalive["options_unknown"].as_str().unwrap();
     assert!(why.starts_with("not permitted: pidfd_getfd needs"), "{why}");
     assert_eq!(keepalive["origin"], Value::Null);
-}
-
-/// A seccomp filter as a container has it: pidfd_getfd fails with EPERM.
-fn refuse_pidfd_getfd(command: &mut Command) {
-    #[expect(
-        unsafe_code,
-        reason = "there is no safe way to act between fork and exec"
-    )]
-    // SAFETY: only prctl is called, with a program that lives across the call.
-    unsafe {
-        command.pre_exec(|| {
-            let statement = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
-            let mut program = [
-                // Load the number of the call; if it is pidfd_getfd, EPERM; else allow.
-                statement(0x20, 0, 0, 0),
-                statement(0x15, 0, 1, u32::try_from(libc::SYS_pidfd_getfd).unwrap()),
-                statement(0x06, 0, 0, 0x0005_0000 | libc::EPERM.cast_unsigned()),
-                statement(0x06, 0, 0, 0x7fff_0000),
-            ];
-            let filter = libc::sock_fprog {
-                len: 4,
-                filter: program.as_mut_ptr(),
-            };
-            let on: libc::c_ulong = 1;
-            if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, on, 0, 0, 0) != 0
-                || libc::prctl(libc::PR_SET_SECCOMP, 2, &raw const filter) != 0
-            {
-                return Err(std::io::Error::last_os_error());
-            }
-            Ok(())
-        });
-    }
 }
 
 /// Two processes hold one socket: any of them will do, and both are named.
@@ -417,7 +391,7 @@ fn a_thread_with_its_own_descriptors_is_asked_itself() {
     finish.send(()).unwrap();
     thread.join().unwrap();
     let keepalive = &only(&report)["keepalive"];
-    if let Some(why) = keepalive["idle_s_unknown"].as_str() {
+    if let Some(why) = keepalive["options_unknown"].as_str() {
         assert!(why.contains("Linux 6.9"), "{why}");
         println!("skipped: this kernel cannot reach a thread's own descriptors");
         return;
@@ -495,7 +469,9 @@ fn encoded(port: u16) -> u16 {
 }
 
 fn churn(address: SocketAddr, listener: &TcpListener, racing: &AtomicBool) -> u32 {
-    let mut held = std::collections::VecDeque::new();
+    /// So many stay, so that there is always something to read.
+    const STAY: usize = 100;
+    let mut held = Vec::new();
     let mut opened = 0;
     while racing.load(Ordering::Relaxed) {
         let client = TcpStream::connect(address).unwrap();
@@ -506,10 +482,10 @@ fn churn(address: SocketAddr, listener: &TcpListener, racing: &AtomicBool) -> u3
             .set_linger(Some(Duration::ZERO))
             .unwrap();
         let (server, _) = listener.accept().unwrap();
-        held.push_back((client, server));
+        held.push((client, server));
         opened += 1;
-        if held.len() > 200 {
-            held.pop_front();
+        if held.len() > 2 * STAY {
+            held.remove(STAY);
         }
     }
     opened
@@ -521,34 +497,8 @@ fn no_descriptor_is_leaked() {
     let listener = listener(Ipv4Addr::LOCALHOST);
     let many: Vec<Connection> = (0..400).map(|_| Connection::to(&listener)).collect();
     let address = listener.local_addr().unwrap();
-    let mut command = kalive();
-    command.args([
-        "inspect",
-        "-s",
-        "--options",
-        "-o",
-        "json",
-        "--peer",
-        &address.to_string(),
-    ]);
-    #[expect(
-        unsafe_code,
-        reason = "there is no safe way to act between fork and exec"
-    )]
-    // SAFETY: setrlimit is async-signal-safe and the closure does nothing else.
-    unsafe {
-        command.pre_exec(|| {
-            let few = libc::rlimit {
-                rlim_cur: 40,
-                rlim_max: 40,
-            };
-            if libc::setrlimit(libc::RLIMIT_NOFILE, &raw const few) == 0 {
-                Ok(())
-            } else {
-                Err(std::io::Error::last_os_error())
-            }
-        });
-    }
+    let line = format!("inspect -s --options -o json --peer {address}");
+    let mut command = shell("ulimit -n 40", &line, "");
     let output = command.output().unwrap();
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     let read = |row: &&Value| row["keepalive"]["idle_s"].is_f64();
@@ -622,6 +572,37 @@ fn survival_by_options() {
     assert_eq!(code, Some(0));
     assert_eq!(judged(&connection, "--strict").2, Some(2));
     assert_eq!(judged(&connection, "--strict --options").2, Some(0));
+}
+
+/// By its options when idle, by retransmission with data in flight, never without SO_KEEPALIVE.
+#[test]
+fn when_a_silent_peer_is_noticed() {
+    let listener = listener(Ipv4Addr::LOCALHOST);
+    let mut connection = Connection::to(&listener);
+    let detection = |connection: &Connection| {
+        let line = format!("inspect -s --options {}", client_end(connection));
+        only(&json(&line))["detection"].clone()
+    };
+    assert_eq!(
+        detection(&connection),
+        value!({"rule": "never", "earliest_s": null, "nominal_s": null, "latest_s": null})
+    );
+    set(&connection.client, Some(60), Some(10), Some(5));
+    let noticed = detection(&connection);
+    assert_eq!(noticed["rule"], "keepalive-count");
+    assert_eq!(noticed["nominal_s"], 110.0);
+    assert!(noticed["latest_s"].as_f64() >= Some(110.0), "{noticed}");
+    connection.stuff();
+    let noticed = detection(&connection);
+    assert_eq!(noticed["rule"], "retries2");
+    assert!(noticed["earliest_s"].as_f64() > Some(0.0), "{noticed}");
+    assert_eq!(noticed["nominal_s"], Value::Null);
+    SockRef::from(&connection.client)
+        .set_tcp_user_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    let noticed = detection(&connection);
+    assert_eq!(noticed["rule"], "retransmission-user-timeout");
+    assert_eq!(noticed["earliest_s"], 30.0);
 }
 
 /// SO_KEEPALIVE that is set after a long silence starts to count then: the timer is later than the option says.

@@ -1,12 +1,12 @@
 //! `kalive hold` and its far end, `kalive serve`, from arguments to bytes.
 
-use std::fs::File;
 use std::io::{self, Write};
 
-use super::{Surroundings, warn};
-use crate::cli::Global;
+use super::record::Record;
+use super::{Picture, Surroundings, warn};
 use crate::cli::hold::HoldArgs;
 use crate::cli::serve::ServeArgs;
+use crate::cli::{Global, Output, TestOutput};
 use crate::error::{During as _, Error, Result};
 use crate::exit::Exit;
 use crate::report::hold::Verdict;
@@ -19,27 +19,25 @@ use crate::{plan, render, report};
 
 pub(super) fn hold(
     args: &HoldArgs,
-    global: Global,
+    global: Global<TestOutput>,
     surroundings: &Surroundings,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Result<Exit> {
     let mut plan = plan::hold::plan(args)?;
+    let picture = Picture::new(args.svg.as_deref())?;
     Net::counts_segments()?;
     let room = limits::raise_descriptors().during(|| "RLIMIT_NOFILE")?;
     if let Some(sessions) = plan::hold::room(&plan, room, limits::ephemeral_ports()) {
+        plan = plan.within(sessions)?;
         warn(
             err,
             &format!(
                 "this machine has room for {sessions} connections only: the plan is made smaller"
             ),
         );
-        plan = plan.within(sessions)?;
     }
-    let mut record = match &args.record {
-        Some(path) => Some(File::create(path).during(|| format!("create {}", path.display()))?),
-        None => None,
-    };
+    let mut record = args.record.as_deref().map(Record::create).transpose()?;
     let addresses = resolve::addresses(&plan.target, plan.families)?;
     let (first, passes) = plan.first()?;
     let progress = global.progress.decide(surroundings.stderr_is_terminal);
@@ -63,7 +61,7 @@ pub(super) fn hold(
             return Ok(());
         }
         if let Some(record) = &mut record {
-            render::hold::record(record, &event).during(|| "write the record")?;
+            record.add(err, |file| render::hold::record(file, &event));
         }
         render::hold::event(out, global.output, &event).map_err(Error::Output)
     })?;
@@ -72,22 +70,24 @@ pub(super) fn hold(
     }
     report.conclude(rate);
     if let Some(record) = &mut record {
-        render::hold::record_report(record, &report).during(|| "write the record")?;
+        record.add(err, |file| render::hold::record_report(file, &report));
     }
     for warning in &report.warnings {
         warn(err, warning);
     }
     let layout = surroundings.layout(global.color);
     render::hold::finish(out, global.output, &report, layout).map_err(Error::Output)?;
+    picture.draw(|file, at| render::hold::picture(file, &report, at))?;
     Ok(match (interrupt, report.verdict(plan.at_least)) {
         (Some(interrupt), _) => Exit::Interrupted(interrupt),
+        _ if record.is_some_and(|record| !record.is_whole()) => Exit::Failed,
         (None, Verdict::Holds) => Exit::Holds,
         (None, Verdict::Negative) => Exit::Negative,
         (None, Verdict::Unknown) => Exit::Failed,
     })
 }
 
-pub(super) fn serve(args: &ServeArgs, global: Global, out: &mut dyn Write) -> Result<Exit> {
+pub(super) fn serve(args: &ServeArgs, global: Global<Output>, out: &mut dyn Write) -> Result<Exit> {
     let plan = plan::serve::plan(args);
     let listener = crate::run::serve::listen(plan.listen)?;
     let reactor = Reactor::new(Interrupts::hold()?)?;
@@ -96,6 +96,7 @@ pub(super) fn serve(args: &ServeArgs, global: Global, out: &mut dyn Write) -> Re
         report.add(&event);
         render::serve::event(out, global.output, &event).map_err(Error::Output)
     })?;
+    report.complete = ended.is_none();
     render::serve::finish(out, global.output, &report).map_err(Error::Output)?;
     Ok(ended.map_or(Exit::Holds, Exit::Interrupted))
 }

@@ -9,7 +9,7 @@ use crate::cli::{GlobalArgs, When};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::plan::inspect::{Format, Plan};
-use crate::render::inspect::{Frame, MARK_WIDTH, Renderer, Screen, openmetrics, warning};
+use crate::render::inspect::{Frame, MARK_WIDTH, Renderer, Screen, advice, openmetrics, warning};
 use crate::render::{self, Layout};
 use crate::report::inspect::{Kept, Report};
 use crate::run::inspect::{Event, Row, Stop};
@@ -49,6 +49,17 @@ pub(super) fn inspect(
     out.flush().map_err(Error::Output)?;
     for incomplete in &report.incomplete {
         warn(err, &warning(incomplete));
+    }
+    if let Some(advice) = report.incomplete.iter().find_map(advice) {
+        warn(err, advice);
+    }
+    if let (Some(name), 0) = (&plan.filter.process, report.count) {
+        warn(
+            err,
+            &format!(
+                "no process named '{name}' is seen to hold such a socket; names are those of /proc/PID/comm, cut to 15 bytes"
+            ),
+        );
     }
     Ok(match interrupt {
         Some(interrupt) => Exit::Interrupted(interrupt),
@@ -142,7 +153,11 @@ fn metrics(plan: &Plan, interrupts: &mut Interrupts, out: &mut dyn Write) -> Res
         Format::Openmetrics(None) => {
             openmetrics(out, &report, plan.top).map_err(Error::Output)?;
         }
-        Format::Openmetrics(Some(_)) | Format::Table | Format::Json | Format::Ndjson => {}
+        Format::Openmetrics(Some(_))
+        | Format::Table
+        | Format::Json
+        | Format::Ndjson
+        | Format::Junit => {}
     }
     Ok((interrupt, report))
 }

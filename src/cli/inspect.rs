@@ -5,60 +5,85 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, ValueEnum, ValueHint};
 
-use super::values::duration;
+use super::values::{duration, positive};
 use crate::domain::address::AddressPattern;
 use crate::domain::digits::decimal;
 use crate::domain::state::StateSet;
 
+const FOOTER: &str = "More options, such as -o json, and examples: kalive inspect --help";
+
 const EXAMPLES: &str = "\
 Examples:
-  kalive inspect                          settings, states, and how connections are protected
-  kalive inspect -s                       every established connection with its keepalive and owner
-  kalive inspect -s --process postgres    those of one program
+  kalive inspect                        settings, states, what is protected
+  kalive inspect -s                     every connection with its owner
+  kalive inspect -s --process postgres  those of one program
   kalive inspect -s --peer :5432 --keepalive off
-  kalive inspect -s --options             what each socket itself has set, and what follows the sysctls
+      connections to a port that nothing keeps alive
+  kalive inspect -s --options
+      what each socket itself has set, and what follows the sysctls
   sudo kalive inspect -s --options --survives 350s --all-netns
-                                          who would die silently behind a firewall that forgets after 350 s
-  kalive inspect -o json | jq .detection  for scripts";
+      who would die silently behind a firewall that forgets after 350 s
+  kalive inspect -o json | jq .detection
+      for scripts
+  kalive inspect --options --survives 350s -o junit
+      the same as tests, for CI";
 
 /// What `kalive inspect` was asked.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = FOOTER, after_long_help = EXAMPLES)]
 pub struct InspectArgs {
     /// List the sockets, one a row
     #[arg(short, long)]
     pub sockets: bool,
 
-    /// Read each socket's own SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT and TCP_USER_TIMEOUT
-    /// through a process that holds it (Linux 5.6, and the rights of ptrace); nothing is changed
+    /// Read the options that each socket has itself
+    #[arg(long_help = "\
+        Read each socket's own SO_KEEPALIVE, TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT and \
+        TCP_USER_TIMEOUT through a process that holds it (Linux 5.6, and the rights of ptrace); nothing \
+        is changed")]
     #[arg(long)]
     pub options: bool,
     /// What is judged.
     #[command(flatten)]
     pub judge: JudgeArgs,
 
-    /// Only sockets in these states: established, listen, time-wait, ... or all [default: all, with -s
-    /// established]
-    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = states, help_heading = "Filters")]
+    /// Only in these states: established, listen, all, ...
+    #[arg(long_help = "\
+        Only sockets in these states: established, syn-sent, syn-received, fin-wait-1, fin-wait-2, \
+        time-wait, closed, close-wait, last-ack, listen, closing, new-syn-recv, or all [default: all, \
+        with -s established]")]
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = states(), ignore_case = true, hide_possible_values = true, help_heading = "Filters")]
     pub state: Vec<StateSet>,
-    /// Only sockets with this local ADDRESS, ADDRESS/LENGTH, :PORT or ADDRESS:PORT; repeat for any of several
-    #[arg(long, value_name = "ADDR", help_heading = "Filters")]
+    /// Only with this local address; written like --peer
+    #[arg(
+        long,
+        value_name = "ADDR",
+        help_heading = "Filters",
+        hide_short_help = true
+    )]
     pub local: Vec<AddressPattern>,
-    /// Only sockets with this peer; written like --local
+    /// Only with this peer: 10.0.0.0/8, :443, [::1]:22
+    #[arg(long_help = "\
+        Only sockets with this peer: ADDRESS, ADDRESS/LENGTH, :PORT, ADDRESS:PORT or [IPV6]:PORT; \
+        repeat for any of several")]
     #[arg(long, value_name = "ADDR", help_heading = "Filters")]
     pub peer: Vec<AddressPattern>,
-    /// Only sockets that this process holds
+    /// Only those that this process holds
     #[arg(long, help_heading = "Filters")]
     pub pid: Option<u32>,
-    /// Only sockets that a process of this name holds
+    /// Only those that a process of this name holds
     #[arg(long, value_name = "NAME", help_heading = "Filters")]
     pub process: Option<String>,
-    /// Only sockets of this user, by name or number
-    #[arg(long, help_heading = "Filters")]
+    /// Only those of this user, by name or number
+    #[arg(long, help_heading = "Filters", hide_short_help = true)]
     pub user: Option<String>,
-    /// Only sockets whose keepalive timer runs, does not run, or is hidden
+    /// Only where it is
+    #[arg(
+        long_help = "Only sockets whose keepalive timer runs, does not run, or is hidden by another timer"
+    )]
     #[arg(long, value_enum, value_name = "STATUS", help_heading = "Filters")]
     pub keepalive: Option<KeepaliveStatus>,
 
@@ -67,17 +92,21 @@ pub struct InspectArgs {
         long,
         value_name = "PID|PATH|NAME",
         conflicts_with = "all_netns",
+        hide_short_help = true,
         help_heading = "Source"
     )]
     pub netns: Option<NetnsTarget>,
-    /// Look into every network namespace that a process lives in or ip-netns(8) keeps
+    /// Look into every network namespace (containers)
+    #[arg(
+        long_help = "Look into every network namespace that a process lives in or ip-netns(8) keeps"
+    )]
     #[arg(long, help_heading = "Source")]
     pub all_netns: bool,
     /// Where the sockets come from: the kernel's sock_diag, or /proc/net/tcp and tcp6
-    #[arg(long, value_enum, default_value_t = SourceChoice::Auto, help_heading = "Source")]
+    #[arg(long, value_enum, default_value_t = SourceChoice::Auto, help_heading = "Source", hide_short_help = true)]
     pub source: SourceChoice,
     /// Read this copy of /proc instead of the live one; implies --source proc
-    #[arg(long, value_name = "DIR", help_heading = "Source")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Source", hide_short_help = true)]
     pub proc: Option<PathBuf>,
 
     /// Which columns -s shows, in which order; owners are looked up only if one needs them
@@ -86,32 +115,55 @@ pub struct InspectArgs {
         value_enum,
         value_name = "COLUMN",
         value_delimiter = ',',
+        hide_short_help = true,
         help_heading = "Output"
     )]
     pub columns: Vec<Column>,
     /// Sort the rows of -s; they then take memory, and come at the end
-    #[arg(long, value_enum, value_name = "KEY", help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "KEY",
+        help_heading = "Output",
+        hide_short_help = true
+    )]
     pub sort: Option<SortKey>,
-    /// How many programs are named in summaries and metrics; the rest is summed up
-    #[arg(long, value_name = "N", default_value_t = 15, help_heading = "Output")]
-    pub top: usize,
-    /// Repeat so often: in place on a terminal, where ~ marks what changed, else as NDJSON
+    /// How many programs the summary of --survives and the metrics name; the rest is summed up [default: 15]
+    #[arg(
+        long,
+        value_name = "N",
+        help_heading = "Output",
+        hide_short_help = true
+    )]
+    pub top: Option<usize>,
+    /// Repeat so often
+    #[arg(
+        long_help = "Repeat so often: in place on a terminal, where ~ marks what changed, else as NDJSON"
+    )]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Output")]
     pub watch: Option<Duration>,
     /// Write -o openmetrics to this file, atomically
-    #[arg(long, value_name = "PATH", help_heading = "Output")]
+    #[arg(
+        long,
+        value_name = "PATH",
+        help_heading = "Output",
+        hide_short_help = true
+    )]
     pub textfile: Option<PathBuf>,
 }
 
 /// The question of a middlebox that forgets.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct JudgeArgs {
-    /// Would each established connection outlive a middlebox that forgets it after so much silence? Needs
-    /// two keepalive probes within the time, late timers counted in. Exit status 1 if any is at risk
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    /// Who outlives a firewall that forgets after so long?
+    #[arg(long_help = "\
+        Would each established connection outlive a middlebox that forgets it after so much silence? \
+        Needs two keepalive probes within the time, late timers counted in. Exit status 1 if any is at \
+        risk")]
+    #[arg(long, value_name = "DURATION", value_parser = positive)]
     pub survives: Option<Duration>,
     /// With --survives: exit status 2 if none is at risk but some are unknown
-    #[arg(long, requires = "survives")]
+    #[arg(long, requires = "survives", hide_short_help = true)]
     pub strict: bool,
 }
 
@@ -201,6 +253,9 @@ pub enum Column {
     /// TCP_KEEPIDLE/TCP_KEEPINTVL/TCP_KEEPCNT, then TCP_USER_TIMEOUT if set; * marks what is surely the
     /// socket's own, not the sysctl's
     Options,
+    /// How soon it notices a silent peer, with every timer on time; >= with data in flight, whose retransmissions
+    /// decide
+    Notices,
     /// TCP_KEEPIDLE
     Keepidle,
     /// TCP_KEEPINTVL
@@ -233,7 +288,12 @@ impl Column {
     pub fn needs_options(self) -> bool {
         matches!(
             self,
-            Self::Options | Self::Keepidle | Self::Interval | Self::Count | Self::UserTimeout
+            Self::Options
+                | Self::Notices
+                | Self::Keepidle
+                | Self::Interval
+                | Self::Count
+                | Self::UserTimeout
         )
     }
 
@@ -244,11 +304,9 @@ impl Column {
     }
 }
 
-fn states(name: &str) -> Result<StateSet, String> {
-    StateSet::named(name).ok_or_else(|| {
-        let names: Vec<String> = crate::domain::state::State::known()
-            .map(|state| state.to_string().to_lowercase())
-            .collect();
-        format!("no such state: write all, {}", names.join(", "))
-    })
+/// The names that a user may write for a state; clap then offers them, and the nearest to a mistyped one.
+fn states() -> impl TypedValueParser<Value = StateSet> {
+    let names = StateSet::names().map(|(name, others)| PossibleValue::new(name).aliases(others));
+    PossibleValuesParser::new(names)
+        .try_map(|name| StateSet::named(&name).ok_or("there is no such state"))
 }

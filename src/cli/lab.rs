@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, ValueHint};
 
 use super::values::duration;
 use crate::lab::{Loss, NatTimeout, OnExpiry};
+
+const FOOTER: &str = "More options, such as -o json, and examples: kalive lab --help";
 
 const AFTER_HELP: &str = "\
 The command finds the server's addresses in KALIVE_LAB_SERVER (198.51.100.2:7117) and KALIVE_LAB_SERVER6 \
@@ -18,20 +20,27 @@ Without a command, connections over IPv4 and IPv6 show what the network does to 
 that is what was asked for, else 1.
 
 Examples:
-  kalive lab                                          show the network: 5 s NAT timeout
+  kalive lab
+      show what a NAT with a timeout of 5 s does
   kalive lab --on-expiry reset --nat-timeout 3s
-  kalive lab --nat-timeout 20s -- ./my-program        my program behind a NAT
-  kalive lab --server './my-server --port 7117' --cut-after 10s -- sh -c './my-client $KALIVE_LAB_SERVER'
-  kalive lab -- bash                                  look around in the client's network";
+      the same for one that forgets sooner, and says so
+  kalive lab --nat-timeout 20s -- ./my-program
+      my program behind a NAT
+  kalive lab --cut-after 10s --server ./my-server -- ./my-client
+      my server too, and the path goes after 10 s
+  kalive lab -- bash
+      look around in the client's network";
 
 /// What `kalive lab` was asked.
 #[derive(Clone, Debug, Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = FOOTER, after_long_help = AFTER_HELP)]
 pub struct LabArgs {
-    /// After how much silence the router forgets a connection, in whole seconds
+    /// The router's memory
+    #[arg(long_help = "After how much silence the router forgets a connection, in whole seconds")]
     #[arg(long, value_name = "DURATION", value_parser = nat_timeout, default_value = "5s", help_heading = "Network")]
     pub nat_timeout: NatTimeout,
-    /// What the router does with packets of a connection that it has forgotten
+    /// What late packets meet
+    #[arg(long_help = "What the router does with packets of a connection that it has forgotten")]
     #[arg(long, value_name = "WHAT", value_enum, default_value_t = OnExpiryArg::Drop, help_heading = "Network")]
     pub on_expiry: OnExpiryArg,
     /// Lose this share of the packets, each way
@@ -45,25 +54,31 @@ pub struct LabArgs {
     pub loss: Loss,
     /// Pass TCP segments that are nothing but an ACK without looking: keepalives get through but do not
     /// refresh the router's memory. The router is then a firewall without address translation
-    #[arg(long, help_heading = "Network")]
+    #[arg(long, help_heading = "Network", hide_short_help = true)]
     pub untracked_keepalives: bool,
 
-    /// After this time drop everything silently, both ways
+    /// Drop everything silently, both ways
+    #[arg(long_help = "After this time drop everything silently, both ways")]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Events")]
     pub cut_after: Option<Duration>,
-    /// After this time answer the client's packets with ICMP host unreachable
+    /// Answer with ICMP host unreachable
+    #[arg(long_help = "After this time answer the client's packets with ICMP host unreachable")]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Events")]
     pub unreachable_after: Option<Duration>,
-    /// After this time reboot the server: it forgets its connections and says nothing
+    /// Reboot the server
+    #[arg(
+        long_help = "After this time reboot the server: it forgets its connections and says nothing"
+    )]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Events")]
     pub reboot_peer_after: Option<Duration>,
 
-    /// Run this at the server, with sh -c, in place of kalive serve on port 7117
+    /// Run this at the server in place of kalive serve
+    #[arg(long_help = "Run this at the server, with sh -c, in place of kalive serve on port 7117")]
     #[arg(long, value_name = "COMMAND", requires = "command")]
     pub server: Option<String>,
 
-    /// What to run at the client [default: a demonstration of the network]
-    #[arg(last = true, value_name = "COMMAND")]
+    /// What to run at the client [default: a demonstration]
+    #[arg(trailing_var_arg = true, value_name = "COMMAND", value_hint = ValueHint::CommandWithArguments)]
     pub command: Vec<OsString>,
 }
 

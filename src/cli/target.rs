@@ -12,11 +12,12 @@ pub struct FamilyArgs {
         short = '4',
         long,
         conflicts_with = "ipv6",
+        hide_short_help = true,
         help_heading = "Connection"
     )]
     ipv4: bool,
     /// Use IPv6 only
-    #[arg(short = '6', long, help_heading = "Connection")]
+    #[arg(short = '6', long, help_heading = "Connection", hide_short_help = true)]
     ipv6: bool,
 }
 

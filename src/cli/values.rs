@@ -9,13 +9,31 @@ use std::time::Duration;
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| {
         let number = text.trim();
+        let digit = |character: char| character.is_ascii_digit();
         let with_unit = format!("{number}s");
-        if humantime::parse_duration(&with_unit).is_ok() {
-            format!("a unit is missing: write {with_unit}, {number}m or {number}ms")
-        } else {
-            format!("{error}: write it like 90s, 5m, 1h 30m or 250ms")
+        if number.ends_with(digit) && humantime::parse_duration(&with_unit).is_ok() {
+            return format!("a unit is missing: write {with_unit}, {number}m or {number}ms");
         }
+        let wrong = match error {
+            // humantime would list every unit that it knows.
+            humantime::DurationError::UnknownUnit { unit, .. } => format!("'{unit}' is no unit"),
+            other => other.to_string(),
+        };
+        format!("{wrong}: write it like 90s, 5m, 1h 30m or 250ms")
     })
+}
+
+/// A duration that is not zero.
+///
+/// # Errors
+/// What is wrong with the text, and how to write it.
+pub fn positive(text: &str) -> Result<Duration, String> {
+    let value = duration(text)?;
+    if value.is_zero() {
+        Err(String::from("it must be longer than 0s"))
+    } else {
+        Ok(value)
+    }
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub struct Network {
 
 /// Why a text is not a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}; write ADDRESS, ADDRESS/LENGTH, :PORT, ADDRESS:PORT or [IPv6]:PORT")]
+#[error("{0}")]
 pub struct InvalidPattern(String);
 
 impl AddressPattern {
@@ -67,6 +67,20 @@ impl FromStr for AddressPattern {
     type Err = InvalidPattern;
 
     fn from_str(text: &str) -> Result<Self, InvalidPattern> {
+        Self::parse(text).map_err(|why| {
+            let forms = "ADDRESS, ADDRESS/LENGTH, :PORT, ADDRESS:PORT or [IPV6]:PORT";
+            InvalidPattern(format!("{why}; write {forms}"))
+        })
+    }
+}
+
+impl AddressPattern {
+    fn parse(text: &str) -> Result<Self, String> {
+        if let Some((address, port)) = v6_and_port(text) {
+            return Err(format!(
+                "'{text}' could be two things: [{address}]:{port}, or [{text}]"
+            ));
+        }
         // A bare IPv6 address is full of colons, so it is tried before a port is looked for.
         if let Ok(network) = parse_network(text) {
             let network = Some(network);
@@ -89,9 +103,7 @@ impl FromStr for AddressPattern {
         };
         let port = match port {
             None | Some("*") => None,
-            Some(port) => Some(
-                decimal(port).ok_or_else(|| InvalidPattern(format!("'{port}' is not a port")))?,
-            ),
+            Some(port) => Some(decimal(port).ok_or_else(|| format!("'{port}' is not a port"))?),
         };
         Ok(Self { network, port })
     }
@@ -102,10 +114,24 @@ impl FromStr for Network {
 
     fn from_str(text: &str) -> Result<Self, InvalidPattern> {
         parse_network(text)
+            .map_err(|why| InvalidPattern(format!("{why}; write ADDRESS or ADDRESS/LENGTH")))
     }
 }
 
-fn parse_network(text: &str) -> Result<Network, InvalidPattern> {
+/// An IPv6 address without brackets whose last group may as well be meant as a port.
+pub(super) fn v6_and_port(text: &str) -> Option<(&str, u16)> {
+    let (address, port) = text.rsplit_once(':')?;
+    let port = decimal(port).filter(|&port| port > 0)?;
+    is_v6(address).then_some((address, port))
+}
+
+/// Whether it is an IPv6 address; a scope such as %eth0 is the resolver's to understand.
+pub(super) fn is_v6(text: &str) -> bool {
+    let address = text.split_once('%').map_or(text, |(address, _)| address);
+    address.parse::<Ipv6Addr>().is_ok()
+}
+
+fn parse_network(text: &str) -> Result<Network, String> {
     let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix)),
         None => (text, None),
@@ -117,17 +143,13 @@ fn parse_network(text: &str) -> Result<Network, InvalidPattern> {
         .unwrap_or(address);
     let address: IpAddr = unbracketed
         .parse()
-        .map_err(|_| InvalidPattern(format!("'{text}' is not an address")))?;
+        .map_err(|_| format!("'{text}' is not an address"))?;
     let longest = if address.is_ipv4() { 32 } else { 128 };
     let prefix = match prefix {
         None => longest,
         Some(prefix) => decimal(prefix)
             .filter(|&length| length <= longest)
-            .ok_or_else(|| {
-                InvalidPattern(format!(
-                    "'/{prefix}' is not a prefix length from 0 to {longest}"
-                ))
-            })?,
+            .ok_or_else(|| format!("'/{prefix}' is not a prefix length from 0 to {longest}"))?,
     };
     Ok(Network { address, prefix })
 }
@@ -161,6 +183,8 @@ mod tests {
             ("127.0.0.1:*", "127.0.0.1:81", true),
             ("127.0.0.0/8:80", "127.9.0.1:80", true),
             ("::1", "[::1]:80", true),
+            ("fd00::5", "[fd00::5]:80", true),
+            ("[fd00::1:22]", "[fd00::1:22]:80", true),
             ("[::1]", "[::1]:80", true),
             ("[::1]:80", "[::1]:80", true),
             ("[::1]:80", "[::1]:81", false),
@@ -189,6 +213,10 @@ mod tests {
             ("10.0.0.1:99999", "'99999' is not a port"),
             ("::1/129", "'/129' is not a prefix length from 0 to 128"),
             (":", "'' is not a port"),
+            (
+                "::1:22",
+                "'::1:22' could be two things: [::1]:22, or [::1:22];",
+            ),
         ] {
             let error = text.parse::<AddressPattern>().unwrap_err().to_string();
             assert!(error.starts_with(why), "{text}: {error}");

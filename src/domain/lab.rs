@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// How a connection answers data after a silence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Outcome {
     /// The data came back.
@@ -18,7 +19,7 @@ pub(crate) enum Outcome {
     Closed,
     /// It could not be established in the first place.
     NotConnected,
-    /// It ended with another error, of this number.
+    /// It ended with another error.
     Failed(i32),
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod hold;
 pub(crate) mod lab;
 pub mod live_options;
 pub mod moment;
+pub mod notice;
 pub mod options;
 pub mod prediction;
 pub mod seconds;

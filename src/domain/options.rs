@@ -4,6 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A value that the kernel would refuse with EINVAL, or that a socket option cannot carry.
@@ -119,7 +120,7 @@ fn whole_seconds(option: &'static str, value: Duration) -> Result<Duration, OutO
 }
 
 /// Where the effective value of an option comes from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// Set on the socket itself.
@@ -132,6 +133,7 @@ pub enum Origin {
     /// Nothing was set, and no sysctl applies: the kernel's own start value, which is off.
     Default,
     /// Not known, and why.
+    #[schemars(skip)]
     Unknown(String),
 }
 

@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::seconds;
+use super::seconds::{self, Seconds};
 use super::wheel::TickRate;
 
 /// The effective keepalive settings of a connection, wherever each value comes from. Values that
@@ -56,7 +57,7 @@ pub struct Retransmission {
 }
 
 /// Which of the kernel's rules ends the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Rule {
     /// Idle, no `TCP_USER_TIMEOUT`: `count` unanswered probes.
@@ -85,19 +86,22 @@ impl Rule {
 
 /// When a silent peer is given up. Counted from the last segment received on an idle connection,
 /// from the sending of the data otherwise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Prediction {
     /// What ends the connection.
     pub rule: Rule,
-    /// Never before this, in seconds. Below `nominal` only where late timers let an earlier one pass
+    /// Never before this. Below `nominal` only where late timers let an earlier one pass
     /// `TCP_USER_TIMEOUT`.
     #[serde(rename = "earliest_s", serialize_with = "seconds::serialize")]
+    #[schemars(with = "Seconds")]
     pub earliest: Duration,
-    /// If every timer fired on time, in seconds.
+    /// If every timer fired on time.
     #[serde(rename = "nominal_s", serialize_with = "seconds::serialize")]
+    #[schemars(with = "Seconds")]
     pub nominal: Duration,
-    /// If every timer fired as late as the wheel allows, in seconds.
+    /// If every timer fired as late as the wheel allows.
     #[serde(rename = "latest_s", serialize_with = "seconds::serialize")]
+    #[schemars(with = "Seconds")]
     pub latest: Duration,
 }
 

@@ -1,8 +1,28 @@
 //! Durations as JSON numbers of seconds. Fields that use it end in `_s`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serializer;
+
+/// How a JSON Schema describes them.
+#[derive(Clone, Copy, Debug)]
+pub struct Seconds;
+
+impl JsonSchema for Seconds {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("Seconds")
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "number", "minimum": 0})
+    }
+}
 
 /// A duration as a number of seconds.
 ///

@@ -9,6 +9,9 @@ use std::fmt::{self, Write as _};
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::digits::decimal;
 use super::hold::Answer;
 
@@ -157,7 +160,9 @@ pub(crate) enum Reply {
 }
 
 /// What a server sees of what it says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Spoke")]
 pub(crate) enum Outcome {
     /// The client's side acknowledged it.
     Acknowledged,

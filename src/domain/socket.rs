@@ -82,6 +82,16 @@ pub enum TimerKind {
 }
 
 impl TimerKind {
+    /// Every name that [`Self::name`] gives.
+    pub const NAMES: [&str; 6] = [
+        "none",
+        "retransmit",
+        "keepalive",
+        "time-wait",
+        "persist",
+        "unknown",
+    ];
+
     /// From the kernel's number.
     #[must_use]
     pub fn from_kernel(number: u8) -> Self {
@@ -178,5 +188,29 @@ impl Socket {
     pub fn idle(&self) -> Option<Duration> {
         let activity = self.activity.filter(|_| self.state.is_synchronized())?;
         Some(activity.idle())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_timer_has_a_name_of_the_list() {
+        let names: Vec<&str> = (0..6)
+            .map(|number| TimerKind::from_kernel(number).name())
+            .collect();
+        assert_eq!(
+            names,
+            [
+                "none",
+                "retransmit",
+                "keepalive",
+                "time-wait",
+                "persist",
+                "unknown"
+            ]
+        );
+        assert_eq!(names, TimerKind::NAMES);
     }
 }

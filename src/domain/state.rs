@@ -1,7 +1,10 @@
 //! The states of a TCP socket, as the kernel numbers them, ss(8) abbreviates them and RFC 9293
 //! names them. A number that we do not know keeps its number.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 /// A socket's state (include/net/tcp_states.h).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,6 +52,9 @@ const NAMES: [(State, u8, &str, &str); 12] = [
     (State::Closing, 11, "CLOSING", "CLOSING"),
     (State::NewSynReceived, 12, "NEW-SYN-RECV", "NEW-SYN-RECV"),
 ];
+
+/// What else is written for a state, and its name.
+const ALIASES: [(&str, &str); 2] = [("CLOSE", "CLOSED"), ("LISTENING", "LISTEN")];
 
 impl State {
     /// The states that have a name, in the kernel's order.
@@ -115,6 +121,23 @@ impl fmt::Display for State {
     }
 }
 
+/// In JSON: its name.
+impl JsonSchema for State {
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("State")
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let names: Vec<String> = Self::known().map(|state| state.to_string()).collect();
+        json_schema!({
+            "description": "A state as RFC 9293 names it, or the kernel; UNKNOWN- and its number if this version \
+                knows no name.",
+            "type": "string",
+            "anyOf": [{"enum": names}, {"pattern": "^UNKNOWN-[0-9]+$"}],
+        })
+    }
+}
+
 /// A set of states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StateSet(u32);
@@ -137,6 +160,25 @@ impl StateSet {
         self.0 | if self.0 & either == 0 { 0 } else { either }
     }
 
+    /// What a user may write for each: `all` and RFC 9293's names, and beside each the other names of it.
+    pub fn names() -> impl Iterator<Item = (String, Vec<String>)> {
+        let row = |&(_, _, name, short): &(State, u8, &str, &str)| {
+            let other = ALIASES.iter().filter(move |alias| alias.1 == name);
+            let others = [short].into_iter().chain(other.map(|alias| alias.0));
+            let both = others
+                .chain([name])
+                .flat_map(|name| [name.to_owned(), name.replace('-', "_")]);
+            let lower = both.map(|name| name.to_lowercase());
+            (
+                name.to_lowercase(),
+                lower
+                    .filter(|other| *other != name.to_lowercase())
+                    .collect(),
+            )
+        };
+        std::iter::once((String::from("all"), Vec::new())).chain(NAMES.iter().map(row))
+    }
+
     /// From what a user writes: RFC 9293's and ss's names in any case, with `_` for `-` too, or `all`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
@@ -144,14 +186,11 @@ impl StateSet {
         if name == "ALL" {
             return Some(Self::ALL);
         }
-        let alias = match name.as_str() {
-            "CLOSE" => "CLOSED",
-            "LISTENING" => "LISTEN",
-            other => other,
-        };
+        let other = ALIASES.iter().find(|alias| alias.0 == name);
+        let name = other.map_or(name.as_str(), |alias| alias.1);
         NAMES
             .iter()
-            .find(|row| row.2 == alias || row.3 == alias)
+            .find(|row| row.2 == name || row.3 == name)
             .map(|row| Self(bit(row.0)))
     }
 }

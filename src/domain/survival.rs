@@ -96,6 +96,24 @@ pub enum Doubt {
 }
 
 impl Verdict {
+    /// Every name that [`Self::name`] gives.
+    pub const NAMES: [&str; 3] = ["protected", "at-risk", "unknown"];
+    /// Every word that [`Self::reason`] gives.
+    pub const REASONS: [&str; 12] = [
+        "enough-tries",
+        "no-keepalive",
+        "idle-too-long",
+        "interval-too-long",
+        "late-timer",
+        "armed-for-longer",
+        "one-try",
+        "one-probe-ends-it",
+        "timer-too-long",
+        "hidden",
+        "timer-only",
+        "suspended",
+    ];
+
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &'static str {
@@ -292,6 +310,15 @@ fn with_options(
         }
         None => Verdict::Protected(probes),
     }
+}
+
+/// What is left of a keepalive timer that was set for longer than `TCP_KEEPIDLE` now says, as when a sysctl was
+/// lowered since; `None` if there is no such timer.
+#[must_use]
+pub fn outdated_timer(evidence: &Evidence, rate: TickRate) -> Option<Duration> {
+    let keepalive = evidence.keepalive?.after_an_answer();
+    late_start(evidence, &keepalive, rate)?;
+    evidence.armed.map(|armed| armed.left)
 }
 
 /// By how much the timer that runs now comes later than `TCP_KEEPIDLE` says. It was armed by what

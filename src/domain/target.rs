@@ -1,8 +1,9 @@
 //! A host and a port to connect to, and over which address families.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 
+use super::address::{is_v6, v6_and_port};
 use super::digits::decimal;
 
 /// Where to connect to.
@@ -18,6 +19,17 @@ impl Target {
     /// # Errors
     /// What is wrong, and how to write it.
     pub fn parse(text: &str, default_port: Option<u16>) -> Result<Self, String> {
+        if text.contains("://") {
+            return Err(format!(
+                "'{text}' is a URL: write only host:port, as in db:443"
+            ));
+        }
+        if let Some((address, port)) = v6_and_port(text) {
+            return Err(format!(
+                "'{text}' could be two things: write [{address}]:{port} if {port} is the port, else {}",
+                default_port.map_or_else(|| format!("[{text}]:443"), |_| format!("[{text}]")),
+            ));
+        }
         let (host, port) = match text.rsplit_once(':') {
             _ if is_v6(text) || text.ends_with(']') => (text, None),
             Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
@@ -75,12 +87,6 @@ impl fmt::Display for Target {
             write!(f, "{}:{}", self.host, self.port)
         }
     }
-}
-
-fn is_v6(text: &str) -> bool {
-    // A scope such as %eth0 is the resolver's to understand.
-    let address = text.split_once('%').map_or(text, |(address, _)| address);
-    address.parse::<Ipv6Addr>().is_ok()
 }
 
 fn no_port(text: &str) -> String {
@@ -144,6 +150,9 @@ mod tests {
             ("[0:0::1]:80", None, "[::1]:80"),
             ("db", Some(7117), "db:7117"),
             ("::1", Some(7117), "[::1]:7117"),
+            ("2001:db8::5", Some(7117), "[2001:db8::5]:7117"),
+            ("1:2:3:4:5:6:7:8", Some(7117), "[1:2:3:4:5:6:7:8]:7117"),
+            ("[::1:22]", Some(7117), "[::1:22]:7117"),
             ("[::1]", Some(7117), "[::1]:7117"),
         ] {
             let target = Target::parse(text, default).map(|target| target.to_string());
@@ -161,13 +170,27 @@ mod tests {
             ("db:http", "'http' has no port"),
             ("db:99999", "'99999' has no port"),
             (":80", "'' is not a host"),
-            ("http://db:80", "is no"),
+            ("http://db:80", "is a URL: write only host:port"),
+            (
+                "::1:22",
+                "write [::1]:22 if 22 is the port, else [::1:22]:443",
+            ),
+            ("fe80::1%eth0:22", "write [fe80::1%eth0]:22 if"),
             ("1::2::3:80", "write an IPv6 one as [v6]:port"),
             ("a b:80", "is not a host"),
         ] {
             let error = Target::parse(text, None).unwrap_err();
             assert!(error.contains(said), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn a_port_behind_a_bare_ipv6_address_is_not_taken_for_a_group() {
+        let error = Target::parse("fd00::1:22", Some(7117)).unwrap_err();
+        assert!(
+            error.ends_with("write [fd00::1]:22 if 22 is the port, else [fd00::1:22]"),
+            "{error}"
+        );
     }
 
     /// What is understood can be printed, and is the same again.

@@ -1,7 +1,11 @@
 //! The kernel's tunables that decide when a silent peer is noticed: names, units, defaults and
 //! meaning (Documentation/networking/ip-sysctl.rst and nf_conntrack-sysctl.rst).
 
+use std::borrow::Cow;
 use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value as Json};
 
 use super::prediction::{self, Keepalive, Prediction};
 use super::wheel::TickRate;
@@ -158,6 +162,43 @@ impl Values {
             retries,
             Duration::from_millis(rto_max),
         ))
+    }
+}
+
+/// In JSON: each by its name there, and why where it is not known.
+impl JsonSchema for Values {
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("Tunables")
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let mut properties = Map::new();
+        let mut required = Vec::new();
+        for tunable in ALL {
+            let name = tunable.json_name();
+            let kind = match tunable.unit {
+                Unit::Seconds | Unit::Milliseconds => "number",
+                Unit::Times => "integer",
+            };
+            let value = json_schema!({
+                "description": format!("/proc/sys/{}: {}; null if not known.", tunable.path, tunable.decides),
+                "type": [kind, "null"],
+                "minimum": 0,
+            });
+            let why = json_schema!({
+                "description": format!("Why {name} is null; absent if it is not."),
+                "type": "string",
+            });
+            properties.insert(name.clone(), value.into());
+            properties.insert(format!("{name}_unknown"), why.into());
+            required.push(Json::String(name));
+        }
+        json_schema!({
+            "description": "The kernel's tunables.",
+            "type": "object",
+            "properties": properties,
+            "required": required,
+        })
     }
 }
 

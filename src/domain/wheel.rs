@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The first level takes delays below this many jiffies (`LVL_SIZE` - 1).
@@ -17,8 +18,9 @@ const TOP_LEVEL: u32 = 8;
 const USUAL: [u32; 4] = [100, 250, 300, 1000];
 
 /// CONFIG_HZ: how many jiffies a second has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(into = "Option<u32>")]
+#[schemars(with = "Option<u32>")]
 pub enum TickRate {
     /// Ticks a second.
     Known(Hz),

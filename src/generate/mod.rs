@@ -1,23 +1,40 @@
-//! Shell completions and manual pages, made from the command line's own description.
+//! Shell completions, manual pages and JSON Schemas, made from the command line's own description and from the
+//! types that are printed.
 
+mod fields;
+mod jq;
 mod man;
+mod overview;
+mod schema;
 
 use std::io::{self, Write};
 
 use clap::CommandFactory as _;
-use clap_complete::Shell;
+use clap_complete::env::{Elvish, EnvCompleter as _, Fish, Powershell};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, Shell};
+use crate::complete::VARIABLE;
 use crate::error::{Error, Result};
+pub use jq::{Jq, examples as jq_examples};
+
+/// clap's own script for bash would have words broken at `=` and `:`, and names with spaces fall apart.
+const BASH: &str = include_str!("../../completions/kalive.bash");
+/// clap's own script for zsh offers nothing at the first TAB when zsh loads it from its fpath.
+const ZSH: &str = include_str!("../../completions/_kalive");
 
 /// Writes the completion script of `shell`.
 ///
 /// # Errors
 /// Those of the writer.
 pub fn completions(shell: Shell, out: &mut dyn Write) -> io::Result<()> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "kalive", &mut script);
-    out.write_all(&script)
+    const NAME: &str = "kalive";
+    match shell {
+        Shell::Bash => out.write_all(BASH.as_bytes()),
+        Shell::Zsh => out.write_all(ZSH.as_bytes()),
+        Shell::Fish => Fish.write_registration(VARIABLE, NAME, NAME, NAME, out),
+        Shell::Elvish => Elvish.write_registration(VARIABLE, NAME, NAME, NAME, out),
+        Shell::Powershell => Powershell.write_registration(VARIABLE, NAME, NAME, NAME, out),
+    }
 }
 
 /// Writes the manual page of kalive, or of one of its subcommands.
@@ -35,10 +52,29 @@ pub fn man(page: Option<&str>, out: &mut dyn Write) -> Result<()> {
         .filter_map(|(name, _)| name.strip_prefix("kalive-"))
         .collect();
     Err(Error::Usage(format!(
-        "there is no page '{}': write one of {}, or nothing for kalive itself",
+        "there is no page '{}': write {}, or nothing for kalive itself",
         page.unwrap_or_default(),
         names.join(", ")
     )))
+}
+
+/// Every JSON Schema with the name of its file, such as `kalive.inspect-1.json`.
+#[must_use]
+pub fn schemas() -> Vec<(String, String)> {
+    schema::all()
+        .into_iter()
+        .map(|(command, schema)| (format!("kalive.{command}-1.json"), format!("{schema:#}\n")))
+        .collect()
+}
+
+/// What `man` takes: the subcommands that have a page.
+pub(crate) fn page_names() -> impl Iterator<Item = String> {
+    let command = Cli::command();
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|c| c.get_name().to_owned())
+        .collect();
+    names.into_iter()
 }
 
 /// Every manual page with its name, such as `kalive-inspect`.
@@ -51,11 +87,16 @@ pub fn pages() -> io::Result<Vec<(String, Vec<u8>)>> {
     let subcommands = command
         .get_subcommands()
         .filter(|subcommand| !subcommand.is_hide_set() && subcommand.get_name() != "help");
+    let schemas = schema::all();
     std::iter::once(&command)
         .chain(subcommands)
         .map(|command| {
             let name = command.get_bin_name().unwrap_or("kalive").replace(' ', "-");
-            Ok((name, man::page(command)?))
+            let schema = schemas
+                .iter()
+                .find(|(of, _)| *of == command.get_name())
+                .map(|(_, schema)| schema);
+            Ok((name, man::page(command, schema)?))
         })
         .collect()
 }

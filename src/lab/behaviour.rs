@@ -80,7 +80,8 @@ impl NatTimeout {
             return Ok(Self(seconds));
         }
         Err(Error::Usage(format!(
-            "a NAT timeout of {timeout:?} cannot be set: it is whole seconds, 1 to {}",
+            "a NAT timeout of {} cannot be set: it is whole seconds, 1s to {}s",
+            humantime::format_duration(timeout),
             Self::MAX
         )))
     }

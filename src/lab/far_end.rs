@@ -33,7 +33,8 @@ pub enum FarEnd {
     /// `kalive serve`, on port [`SERVER_PORT`] of both addresses: as [`FarEnd::Echo`], after a greeting.
     Serve,
     /// A command for `sh -c`, its output on standard error. It should listen on port
-    /// [`SERVER_PORT`]: the lab waits for that for up to three seconds, then goes on without.
+    /// [`SERVER_PORT`]: the lab waits for that for up to three seconds (0.2 once it listens on another port), then
+    /// goes on without.
     Command(String),
 }
 
@@ -117,32 +118,47 @@ fn command(text: &str, server: &Namespace) -> Result<Command> {
     Ok(command)
 }
 
-/// Waits until something listens on the server's port, within reason.
+/// Waits until something listens on the server's port, within reason; less long where the command listens on
+/// other ports only.
 fn wait_for_listener() {
     const PATIENCE: Duration = Duration::from_secs(3);
-    const STEP: Duration = Duration::from_millis(2);
-    let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        if ["tcp", "tcp6"].into_iter().any(listens) {
+    const PATIENCE_WITH_OTHERS: Duration = Duration::from_millis(200);
+    const FIRST: Duration = Duration::from_millis(2);
+    const LONGEST: Duration = Duration::from_millis(50);
+    let (mut step, mut until) = (FIRST, Instant::now() + PATIENCE);
+    let mut others = false;
+    while Instant::now() < until {
+        let ports = listening();
+        if ports.contains(&SERVER_PORT) {
             return;
         }
-        // The kernel tells nobody that a socket has begun to listen.
-        thread::sleep(STEP);
+        if !others && !ports.is_empty() {
+            others = true;
+            until = until.min(Instant::now() + PATIENCE_WITH_OTHERS);
+        }
+        // The kernel tells nobody that a socket has begun to listen, and each look walks its tables.
+        thread::sleep(step);
+        step = (step * 2).min(LONGEST);
     }
 }
 
-/// Whether a table of this thread's namespace has a listener on the server's port.
-fn listens(table: &str) -> bool {
-    let path = Path::new("/proc/thread-self/net").join(table);
-    let mut found = false;
-    // Without IPv6 there is no tcp6.
-    if let Ok(table) = File::open(path) {
+/// The ports of this thread's namespace that something listens on.
+fn listening() -> Vec<u16> {
+    let mut ports = Vec::new();
+    for table in ["tcp", "tcp6"] {
+        // Without IPv6 there is no tcp6.
+        let path = Path::new("/proc/thread-self/net").join(table);
+        let Ok(table) = File::open(path) else {
+            continue;
+        };
         let _ = proc_net::read(BufReader::new(table), |socket| {
-            found |= socket.state == State::Listen && socket.local.port() == SERVER_PORT;
+            if socket.state == State::Listen {
+                ports.push(socket.local.port());
+            }
             Ok::<_, io::Error>(())
         });
     }
-    found
+    ports
 }
 
 fn wait(mut child: Child, started: &mpsc::Sender<io::Result<u32>>) {

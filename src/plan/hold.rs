@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::families;
 use crate::cli::hold::{DirectionArg, HoldArgs};
 use crate::domain::hold::ladder::{FINEST, LONGEST, Ladder, SHORTEST, Search, VERDICT};
 use crate::domain::options::Idle;
@@ -15,6 +16,8 @@ pub(crate) const CONTROLS: usize = 3;
 /// Keepers that nobody asked for, each idle three times as long as the one before, from a second on.
 const MOST_KEEPERS: u32 = 8;
 const FACTOR: u32 = 3;
+/// The longest silence that is tried if nothing else was asked.
+const LONG: Duration = Duration::from_secs(2 * 3_600);
 /// What a search cannot do without.
 const FEWEST: usize = 2;
 
@@ -98,26 +101,28 @@ pub(crate) fn plan(args: &HoldArgs) -> Result<Plan> {
     if args.min < SHORTEST {
         return wrong("--min is at least 1s: TCP_KEEPIDLE takes no less".to_owned());
     }
-    if args.max > LONGEST {
+    // What is longer than --at-least does not change the answer.
+    let max = args.max.or(args.at_least).unwrap_or(LONG);
+    if max > LONGEST {
         return wrong("--max is at most 9h 5m: TCP_KEEPIDLE takes no more".to_owned());
     }
-    if args.max <= args.min {
-        return wrong("--max has to be longer than --min".to_owned());
+    if max <= args.min {
+        return wrong("--max, else --at-least, has to be longer than --min".to_owned());
     }
     if args.resolution < FINEST {
         return wrong("--resolution is at least 20ms: the kernel's tick is no finer".to_owned());
     }
-    if args.resolution > args.max {
+    if args.resolution > max {
         return wrong("--resolution is longer than --max: nothing so coarse is needed".to_owned());
     }
-    if args.at_least.is_some_and(|at_least| at_least > args.max) {
+    if args.at_least.is_some_and(|at_least| at_least > max) {
         return wrong("--at-least is longer than --max: nothing so long would be tried".to_owned());
     }
-    let keepers = keepers(args)?;
+    let keepers = keepers(args, max)?;
     let sessions = usize::try_from(args.sessions).unwrap_or(usize::MAX);
     let everything = Plan {
         target: args.target.clone(),
-        families: args.families.into(),
+        families: families(args.families.into(), args.bind)?,
         origin: Origin {
             address: args.bind.map(|address| SocketAddr::new(address, 0)),
             interface: args.interface.clone(),
@@ -125,7 +130,7 @@ pub(crate) fn plan(args: &HoldArgs) -> Result<Plan> {
         direction: args.direction,
         search: Search {
             min: args.min,
-            max: args.max,
+            max,
             resolution: args.resolution,
             sessions,
         },
@@ -136,12 +141,13 @@ pub(crate) fn plan(args: &HoldArgs) -> Result<Plan> {
     everything.within(sessions)
 }
 
-fn keepers(args: &HoldArgs) -> Result<Vec<Keeper>> {
+fn keepers(args: &HoldArgs, max: Duration) -> Result<Vec<Keeper>> {
     let asked = args.verify.iter().map(|&idle| {
-        if idle > args.max {
+        if idle > max {
             return Err(Error::Usage(format!(
-                "--verify {} is longer than --max",
-                humantime::format_duration(idle)
+                "--verify {} is longer than the longest silence: --max is {}",
+                humantime::format_duration(idle),
+                humantime::format_duration(max)
             )));
         }
         Idle::new(idle)
@@ -151,7 +157,7 @@ fn keepers(args: &HoldArgs) -> Result<Vec<Keeper>> {
     let mut keepers = asked.collect::<Result<Vec<_>>>()?;
     let own = (0..MOST_KEEPERS)
         .map(|n| Duration::from_secs(u64::from(FACTOR.pow(n))))
-        .take_while(|&idle| idle < args.max)
+        .take_while(|&idle| idle < max)
         .filter_map(|idle| Idle::new(idle).ok());
     for idle in own {
         if keepers.iter().all(|keeper| keeper.idle != idle) {
@@ -220,6 +226,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_longer_than_at_least_is_not_tried() {
+        let plan = planned("db:5432 --at-least 5m").unwrap();
+        assert_eq!(plan.search.max, Duration::from_secs(300));
+        let (first, _) = plan.first().unwrap();
+        assert!(first.rungs.last() >= Some(&plan.search.max), "{first:?}");
+    }
+
+    #[test]
     fn a_smaller_plan_gives_up_what_nobody_asked_for() {
         let plan = planned("db:5432 --verify 60s").unwrap();
         let smaller = plan.within(10).unwrap();
@@ -233,12 +247,17 @@ mod tests {
         for (line, why) in [
             ("a:1 --min 500ms", "--min is at least 1s"),
             ("a:1 --max 10h", "--max is at most"),
-            ("a:1 --max 1s", "--max has to be longer"),
+            ("a:1 --max 1s", "has to be longer"),
             ("a:1 --resolution 1ms", "--resolution is at least"),
             ("a:1 --resolution 3h", "--resolution is longer"),
-            ("a:1 --at-least 3h", "--at-least is longer"),
+            ("a:1 --max 2h --at-least 3h", "--at-least is longer"),
+            (
+                "a:1 --at-least 1s",
+                "--at-least, has to be longer than --min",
+            ),
             ("a:1 --verify 1500ms", "TCP_KEEPIDLE cannot be"),
-            ("a:1 --verify 3h", "--verify 3h is longer than --max"),
+            ("a:1 --verify 3h", "--max is 2h"),
+            ("a:1 --bind ::1 -4", "--bind ::1 is not of the family"),
         ] {
             let error = planned(line).unwrap_err().to_string();
             assert!(error.contains(why), "{line}: {error}");

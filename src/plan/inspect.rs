@@ -44,6 +44,8 @@ pub(crate) enum Format {
     Table,
     Json,
     Ndjson,
+    /// A test for each connection that is judged.
+    Junit,
     /// Metrics, to stdout or to this file.
     Openmetrics(Option<PathBuf>),
 }
@@ -124,6 +126,14 @@ impl Filter {
     }
 }
 
+/// The kernel keeps the first 15 bytes of a process's name (`TASK_COMM_LEN`), so that no more can be compared.
+fn as_comm(name: &str) -> String {
+    const LONGEST: usize = 15;
+    let fits = |&(start, character): &(usize, char)| start + character.len_utf8() <= LONGEST;
+    let kept = name.char_indices().take_while(fits);
+    kept.map(|(_, character)| character).collect()
+}
+
 fn any<T>(alternatives: &[T], holds: impl FnMut(&T) -> bool) -> bool {
     alternatives.is_empty() || alternatives.iter().any(holds)
 }
@@ -161,7 +171,7 @@ pub(crate) fn plan(args: &InspectArgs, output: OutputChoice) -> Result<Plan> {
         local: args.local.clone(),
         peer: args.peer.clone(),
         pid: args.pid,
-        process: args.process.clone(),
+        process: args.process.as_deref().map(as_comm),
         user: args.user.clone(),
         keepalive: args.keepalive,
     };
@@ -192,7 +202,12 @@ pub(crate) fn plan(args: &InspectArgs, output: OutputChoice) -> Result<Plan> {
             "the columns survives and margin need to know how much silence: add --survives, such as --survives 350s",
         )));
     }
-    check_sort(args)?;
+    check_list(args)?;
+    if args.top.is_some() && args.judge.survives.is_none() && output != OutputChoice::Openmetrics {
+        return Err(Error::Usage(String::from(
+            "--top is about connections by program: add --survives, such as --survives 350s, or -o openmetrics",
+        )));
+    }
     let sorts = |by| args.sort == Some(by);
     let metrics = matches!(format, Format::Openmetrics(_));
     let options = args.options || shows(Column::needs_options);
@@ -218,7 +233,7 @@ pub(crate) fn plan(args: &InspectArgs, output: OutputChoice) -> Result<Plan> {
         namespaces,
         format,
         sort: args.sort,
-        top: args.top,
+        top: args.top.unwrap_or(TOP),
         watch: args.watch,
     })
 }
@@ -238,6 +253,13 @@ fn format(args: &InspectArgs, output: OutputChoice) -> Result<Format> {
         ),
         (OutputChoice::Openmetrics, file) => Ok(Format::Openmetrics(file.clone())),
         (_, Some(_)) => wrong("--textfile is for metrics: add -o openmetrics"),
+        (OutputChoice::Junit, None) if watched => {
+            wrong("-o junit is one document, --watch many: take -o ndjson")
+        }
+        (OutputChoice::Junit, None) if args.judge.survives.is_none() => {
+            wrong("-o junit needs something to be judged: add --survives, such as --survives 350s")
+        }
+        (OutputChoice::Junit, None) => Ok(Format::Junit),
         (OutputChoice::Json, None) if watched => {
             wrong("-o json is one document, --watch many: take -o ndjson")
         }
@@ -247,11 +269,18 @@ fn format(args: &InspectArgs, output: OutputChoice) -> Result<Format> {
     }
 }
 
+/// How many programs are named unless told otherwise.
+const TOP: usize = 15;
+
 /// More often than this a watch would do little else.
 const SHORTEST_WATCH: Duration = Duration::from_millis(100);
 
-fn check_sort(args: &InspectArgs) -> Result<()> {
+/// What is about the rows of a list wants a list.
+fn check_list(args: &InspectArgs) -> Result<()> {
     let wrong = |why: &str| Err(Error::Usage(String::from(why)));
+    if !args.columns.is_empty() && !args.sockets {
+        return wrong("--columns is about the rows of -s: add -s");
+    }
     match args.sort {
         Some(_) if !args.sockets => wrong("--sort is about the rows of -s: add -s"),
         Some(SortKey::Risk) if args.judge.survives.is_none() => wrong(
@@ -266,8 +295,9 @@ fn default_columns(args: &InspectArgs, filter: &Filter, namespaces: &Namespaces)
     let judged = args.judge.survives.is_some();
     let only_established = filter.states == StateSet::from(State::Established);
     let wanted = |column: &Column| match column {
-        Column::State => !judged || !only_established,
-        Column::Options => args.options && !judged,
+        // All would say the same.
+        Column::State => !only_established || !judged && !args.options,
+        Column::Options | Column::Notices => args.options && !judged,
         Column::Survives | Column::Margin => judged,
         Column::Netns => *namespaces == Namespaces::All,
         // What the options or the verdict say, these would only say again.
@@ -291,6 +321,7 @@ fn default_columns(args: &InspectArgs, filter: &Filter, namespaces: &Namespaces)
         Column::Idle,
         Column::Timer,
         Column::Options,
+        Column::Notices,
         Column::Survives,
         Column::Margin,
         Column::User,

@@ -1,9 +1,10 @@
 //! What a probe does with each target, and when it ends well.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::families;
 use crate::cli::probe::{Outcome, Preset, ProbeArgs};
 use crate::domain::digits::hexadecimal;
 use crate::domain::target::{Families, Target};
@@ -91,17 +92,13 @@ pub(crate) fn plan(args: &ProbeArgs) -> Result<Plan> {
             user_timeout: args.user_timeout.0,
         }
     };
-    let families = match (args.families.into(), args.bind) {
-        (Families::Any, Some(IpAddr::V4(_))) => Families::OnlyV4,
-        (Families::Any, Some(IpAddr::V6(_))) => Families::OnlyV6,
-        (Families::OnlyV4, Some(address @ IpAddr::V6(_)))
-        | (Families::OnlyV6, Some(address @ IpAddr::V4(_))) => {
-            return Err(Error::Usage(format!(
-                "--bind {address} is not of the family that was asked for"
-            )));
-        }
-        (families, _) => families,
-    };
+    let families = families(args.families.into(), args.bind)?;
+    let heartbeat = args.send.is_some() || args.heartbeat_preset.is_some();
+    if args.require == Outcome::Unresponsive && (args.in_flight || !heartbeat) {
+        return Err(Error::Usage(String::from(
+            "--require unresponsive is about the service: add a heartbeat, with --send or --heartbeat-preset",
+        )));
+    }
     let rounds = match (args.rounds, args.at_most) {
         (Some(0), _) | (None, Some(_)) => None,
         (None, None) => Some(ROUNDS),

@@ -3,6 +3,9 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::Layout;
 use super::json;
 use super::summary::{self, Meaning};
@@ -14,10 +17,22 @@ use crate::lab::{
 };
 use crate::plan::lab::Plan;
 use crate::report;
-use crate::report::lab::{Changed, Report, Tried};
+use crate::report::lab::{Changed, Found, Report, Tried};
 use crate::run::lab::Event;
 
-const SCHEMA: &str = "kalive.lab/1";
+pub(crate) const SCHEMA: &str = "kalive.lab/1";
+
+/// An event of NDJSON.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(crate) enum EventLine {
+    /// The network has changed.
+    Changed(Changed),
+    /// A connection was tried.
+    Connection(Tried),
+    /// A subcommand has measured.
+    Tool(Found),
+}
 
 /// Name and address of everything, a line each.
 pub(crate) fn announcement(plan: &Plan) -> Vec<String> {
@@ -64,16 +79,17 @@ pub(crate) fn event(out: &mut dyn Write, output: Output, event: &Event) -> io::R
     match (output, event) {
         (Output::Table | Output::Json, _) => Ok(()),
         (Output::Ndjson, Event::Changed(step)) => {
-            json::event(out, SCHEMA, "changed", &Changed::new(*step))?;
+            json::document(out, SCHEMA, &EventLine::Changed(Changed::new(*step)))?;
             out.flush()
         }
         (Output::Ndjson, Event::Tried(trial, outcome)) => {
-            json::event(out, SCHEMA, "connection", &Tried::new(*trial, *outcome))?;
+            let tried = Tried::new(*trial, *outcome);
+            json::document(out, SCHEMA, &EventLine::Connection(tried))?;
             out.flush()
         }
         (Output::Ndjson, Event::Measured(tool, document)) => {
             for found in report::lab::found(tool, document) {
-                json::event(out, SCHEMA, "tool", &found)?;
+                json::document(out, SCHEMA, &EventLine::Tool(found))?;
             }
             out.flush()
         }
@@ -87,11 +103,9 @@ pub(crate) fn finish(
     report: &Report,
     layout: Layout,
 ) -> io::Result<()> {
-    match output {
-        Output::Table => table(out, report, layout),
-        Output::Json => json::document(out, SCHEMA, report),
-        Output::Ndjson => json::event(out, SCHEMA, "report", report),
-    }
+    super::report(out, output, SCHEMA, report, |out| {
+        table(out, report, layout)
+    })
 }
 
 fn table(out: &mut dyn Write, report: &Report, layout: Layout) -> io::Result<()> {

@@ -4,34 +4,67 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::json;
+use super::{json, text};
 use crate::cli::Output;
-use crate::domain::seconds;
+use crate::domain::seconds::{self, Seconds};
 use crate::domain::serve::Outcome;
+use crate::report::probe::errno_name;
 use crate::report::serve::Report;
 use crate::run::serve::{Ended, Event, Refusal};
 
-const SCHEMA: &str = "kalive.serve/1";
+pub(crate) const SCHEMA: &str = "kalive.serve/1";
 
-/// The fields of an event.
-#[derive(Serialize)]
-struct Fields {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    address: Option<SocketAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    max_sessions: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    peer: Option<SocketAddr>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    outcome: Option<&'static str>,
-    #[serde(
-        rename = "after_s",
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "seconds::optional::serialize"
-    )]
-    after: Option<Duration>,
+/// An event of NDJSON.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(crate) enum EventLine {
+    /// It listens.
+    Listening {
+        /// Where.
+        address: SocketAddr,
+        /// For so many sessions at most.
+        max_sessions: u32,
+    },
+    /// A session begins.
+    Accepted {
+        /// Whose.
+        peer: SocketAddr,
+    },
+    /// A connection was refused.
+    Refused {
+        /// Whose.
+        peer: SocketAddr,
+        /// Why.
+        outcome: Refusal,
+    },
+    /// A client had it speak first on a session.
+    Spoke {
+        /// Whose session.
+        peer: SocketAddr,
+        /// What came of it.
+        outcome: Outcome,
+        /// After so much silence on that session.
+        #[serde(with = "seconds")]
+        #[schemars(with = "Seconds")]
+        after_s: Duration,
+    },
+    /// A session ended before the server did.
+    Ended {
+        /// Whose.
+        peer: SocketAddr,
+        /// How.
+        outcome: Ended,
+        /// The kernel's error, by name; absent where none ended it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        errno: Option<String>,
+        /// How old it was.
+        #[serde(with = "seconds")]
+        #[schemars(with = "Seconds")]
+        after_s: Duration,
+    },
 }
 
 /// An event as it happens.
@@ -39,105 +72,77 @@ pub(crate) fn event(out: &mut dyn Write, output: Output, event: &Event) -> io::R
     match output {
         Output::Table => {
             if let Event::Listening { address, sessions } = event {
-                writeln!(out, "listening on {address}, for {sessions} sessions")?;
+                let sessions = text::counted(*sessions, "session");
+                writeln!(out, "listening on {address}, for {sessions}")?;
                 out.flush()?;
             }
             Ok(())
         }
         Output::Json => Ok(()),
         Output::Ndjson => {
-            let (name, fields) = fields(event);
-            json::event(out, SCHEMA, name, &fields)?;
+            json::document(out, SCHEMA, &EventLine::from(event))?;
             out.flush()
         }
     }
 }
 
-fn fields(event: &Event) -> (&'static str, Fields) {
-    let of = |peer| Fields {
-        address: None,
-        max_sessions: None,
-        peer,
-        outcome: None,
-        after: None,
-    };
-    match *event {
-        Event::Listening { address, sessions } => (
-            "listening",
-            Fields {
-                address: Some(address),
-                max_sessions: Some(sessions),
-                ..of(None)
+impl From<&Event> for EventLine {
+    fn from(event: &Event) -> Self {
+        match *event {
+            Event::Listening { address, sessions } => Self::Listening {
+                address,
+                max_sessions: sessions,
             },
-        ),
-        Event::Accepted { peer } => ("accepted", of(Some(peer))),
-        Event::Refused { peer, why } => (
-            "refused",
-            Fields {
-                outcome: Some(match why {
-                    Refusal::NotAllowed => "not-allowed",
-                    Refusal::Full => "max-sessions",
-                    Refusal::ClientFull => "max-sessions-per-client",
-                }),
-                ..of(Some(peer))
+            Event::Accepted { peer } => Self::Accepted { peer },
+            Event::Refused { peer, why } => Self::Refused { peer, outcome: why },
+            Event::Spoke {
+                peer,
+                outcome,
+                silence,
+            } => Self::Spoke {
+                peer,
+                outcome,
+                after_s: silence,
             },
-        ),
-        Event::Spoke {
-            peer,
-            outcome,
-            silence,
-        } => (
-            "spoke",
-            Fields {
-                outcome: Some(match outcome {
-                    Outcome::Acknowledged => "acknowledged",
-                    Outcome::Reset => "reset",
-                    Outcome::Silence => "silence",
-                }),
-                after: Some(silence),
-                ..of(Some(peer))
+            Event::Ended { peer, how, age } => Self::Ended {
+                peer,
+                outcome: how,
+                errno: match how {
+                    Ended::Failed(errno) => Some(errno_name(errno)),
+                    Ended::Closed
+                    | Ended::Reset
+                    | Ended::TimedOut
+                    | Ended::TooOld
+                    | Ended::Malformed => None,
+                },
+                after_s: age,
             },
-        ),
-        Event::Ended { peer, how, age } => (
-            "ended",
-            Fields {
-                outcome: Some(match how {
-                    Ended::Closed => "closed",
-                    Ended::Reset => "reset",
-                    Ended::TimedOut => "timed-out",
-                    Ended::TooOld => "too-old",
-                    Ended::Malformed => "malformed",
-                    Ended::Failed(_) => "failed",
-                }),
-                after: Some(age),
-                ..of(Some(peer))
-            },
-        ),
+        }
     }
 }
 
 /// The counts.
 pub(crate) fn finish(out: &mut dyn Write, output: Output, report: &Report) -> io::Result<()> {
-    match output {
-        Output::Table => {
-            let (spoken, ended) = (&report.spoken, &report.ended);
-            writeln!(
-                out,
-                "{} sessions, {} refused; spoke: {} acknowledged, {} reset, {} silence",
-                report.sessions, report.refused, spoken.acknowledged, spoken.reset, spoken.silence
-            )?;
-            writeln!(
-                out,
-                "ended: {} closed, {} reset, {} timed out, {} too old, {} malformed, {} failed",
-                ended.closed,
-                ended.reset,
-                ended.timed_out,
-                ended.too_old,
-                ended.malformed,
-                ended.failed
-            )
-        }
-        Output::Json => json::document(out, SCHEMA, report),
-        Output::Ndjson => json::event(out, SCHEMA, "report", report),
-    }
+    super::report(out, output, SCHEMA, report, |out| {
+        let (spoken, ended) = (&report.spoken, &report.ended);
+        writeln!(
+            out,
+            "{}, {} refused; spoke: {} acknowledged, {} reset, {} silence",
+            text::counted(report.sessions, "session"),
+            report.refused,
+            spoken.acknowledged,
+            spoken.reset,
+            spoken.silence
+        )?;
+        writeln!(
+            out,
+            "ended: {} closed, {} reset, {} timed out, {} too old, {} malformed, {} failed",
+            ended.closed,
+            ended.reset,
+            ended.timed_out,
+            ended.too_old,
+            ended.malformed,
+            ended.failed
+        )
+    })
 }

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use anstyle::Style;
+use anstyle::{AnsiColor, Style};
 use comfy_table::presets::NOTHING;
 use comfy_table::{
     Attribute, Cell, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table,
@@ -18,6 +18,19 @@ pub(crate) enum Meaning {
     Good,
     Warning,
     Faint,
+}
+
+impl Meaning {
+    /// The same for text that stands in no table.
+    pub(crate) fn style(self, layout: Layout) -> Style {
+        match self {
+            _ if !layout.colored => Style::new(),
+            Self::Plain => Style::new(),
+            Self::Good => AnsiColor::Green.on_default(),
+            Self::Warning => AnsiColor::Yellow.on_default(),
+            Self::Faint => Style::new().dimmed(),
+        }
+    }
 }
 
 /// A table with these headings; columns whose heading starts with `>` stand on the right.

@@ -42,6 +42,47 @@ pub(crate) fn full(duration: Duration) -> humantime::FormattedDuration {
     humantime::format_duration(Duration::new(seconds, below))
 }
 
+/// A measured time to the hundredth of a second, from an hour on to the second: `4.90s`, `5m 49.99s`,
+/// `2h 11m 15s`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Measured {
+    /// Not before this: rounded down.
+    AtLeast(Duration),
+    /// Not after this: rounded up.
+    AtMost(Duration),
+    /// Rounded to the nearest.
+    About(Duration),
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::AtLeast(time) | Self::AtMost(time) | Self::About(time)) = *self;
+        let unit = if time.as_secs() < 3_600 { 10 } else { 1_000 };
+        let units = match self {
+            Self::AtLeast(_) => time.as_millis() / unit,
+            Self::AtMost(_) => time.as_nanos().div_ceil(unit * 1_000_000),
+            Self::About(_) => (time.as_millis() + unit / 2) / unit,
+        };
+        let (seconds, below) = (units * unit / 1_000, units * unit % 1_000 / 10);
+        let (hours, minutes) = (seconds / 3_600, seconds / 60 % 60);
+        let text = match (unit, hours, minutes) {
+            (10, 0, 0) => format!("{seconds}.{below:02}s"),
+            (10, 0, _) => format!("{minutes}m {}.{below:02}s", seconds % 60),
+            _ => format!("{hours}h {minutes}m {}s", seconds % 60),
+        };
+        f.pad(&text)
+    }
+}
+
+/// `1 connection`, `2 connections`.
+pub(crate) fn counted(
+    count: impl fmt::Display + PartialEq + From<u8>,
+    noun: &'static str,
+) -> String {
+    let plural = if count == 1.into() { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// Appends text that comes from outside with what a terminal obeys escaped.
 pub(crate) fn push_escaped(target: &mut String, text: &str) {
     for character in text.chars() {
@@ -120,6 +161,33 @@ mod tests {
             push_escaped(&mut again, &shown);
             assert_eq!(again, shown);
         });
+    }
+
+    #[test]
+    fn measured_times_never_promise_more_than_was_measured() {
+        let time = Duration::from_millis;
+        for (shown, text) in [
+            (Measured::AtLeast(time(4_909)), "4.90s"),
+            (Measured::AtMost(time(4_901)), "4.91s"),
+            (Measured::AtMost(time(5_000)), "5.00s"),
+            (Measured::About(time(4_906)), "4.91s"),
+            (Measured::AtLeast(time(349_999)), "5m 49.99s"),
+            (Measured::AtMost(time(59_999)), "1m 0.00s"),
+            (Measured::AtMost(time(3_599_999)), "1h 0m 0s"),
+            (Measured::AtMost(time(7_199_001)), "2h 0m 0s"),
+            (Measured::AtLeast(time(7_875_999)), "2h 11m 15s"),
+            (Measured::AtMost(Duration::from_nanos(1)), "0.01s"),
+            (Measured::AtLeast(Duration::MAX), "5124095576030431h 0m 15s"),
+        ] {
+            assert_eq!(shown.to_string(), text);
+        }
+        assert_eq!(format!("{:>8}", Measured::About(time(1_000))), "   1.00s");
+    }
+
+    #[test]
+    fn one_is_no_plural() {
+        assert_eq!(counted(1_u64, "session"), "1 session");
+        assert_eq!(counted(0_u64, "session"), "0 sessions");
     }
 
     #[test]

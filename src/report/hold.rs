@@ -1,18 +1,20 @@
 //! What a measurement has found. Field names are promises.
 
 mod explain;
+mod judge;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::hold::ends::CountedFrom;
 use crate::domain::hold::recommendation::{Held, Recommendation, recommend};
 use crate::domain::hold::software::{self, Setting};
-use crate::domain::hold::{Direction, Expiry, Sample, verdict};
-use crate::domain::seconds;
+use crate::domain::hold::{Direction, Expiry, Sample};
+use crate::domain::seconds::{self, Seconds};
 use crate::domain::wheel::TickRate;
 use crate::plan::hold::Plan;
 use crate::run::hold::event::Event;
@@ -23,29 +25,43 @@ const TRIES: u32 = 3;
 /// Silences broken fewer times than this are chance.
 const OFTEN: usize = 3;
 
-/// The report of `kalive hold`.
-#[derive(Clone, Debug, Serialize)]
+/// Why something is not known, where nothing else stood in its way.
+const INTERRUPTED: &str = "the run was interrupted";
+
+/// The report of kalive hold.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Report {
-    /// Whether it came to its own end.
+    /// Whether it came to its own end: false after a signal.
     pub(crate) complete: bool,
+    /// As it was given.
     pub(crate) target: String,
-    /// Which of its addresses answered.
+    /// Which of its addresses answered; null if none has.
     pub(crate) address: Option<SocketAddr>,
-    /// Whether `kalive serve` is at the far end; null if it was not waited for.
+    /// Whether kalive serve is at the far end; null if it was not waited for.
     pub(crate) serve: Option<bool>,
+    /// What was found in each direction that was measured.
     pub(crate) directions: Vec<Found>,
+    /// The connections that carried traffic all along, which tell a dead network from a forgetful one.
     pub(crate) control: Control,
+    /// The connections that keepalives were to keep open.
     pub(crate) verify: Vec<Verified>,
+    /// Keepalive settings under which the path does not forget; null if none can be recommended.
     pub(crate) recommendation: Option<Recommendation>,
-    /// The recommendation as lines of sysctl.d, as socket options, and in the words of common software.
+    /// Why recommendation is null; absent if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) recommendation_unknown: Option<String>,
+    /// The recommendation as lines of sysctl.d, as socket options, and in the words of common software; absent without
+    /// one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) settings: Option<Settings>,
+    /// What it took.
     pub(crate) cost: Cost,
     /// How often the far end broke a silence by itself, at the usual distance; null if it did not.
     #[serde(
         rename = "far_end_speaks_every_s",
         serialize_with = "seconds::optional::serialize"
     )]
+    #[schemars(with = "Option<Seconds>")]
     pub(crate) far_end_speaks_every: Option<Duration>,
     /// Why it could not be measured; null if it could.
     pub(crate) inconclusive: Option<String>,
@@ -78,54 +94,69 @@ struct Limit {
 }
 
 /// What was found in one direction.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Found {
+    /// Which.
     pub(crate) direction: Direction,
-    /// Between which silences the path forgets; null if it does not, or if that is not known.
+    /// Between which silences the path forgets; null if it does not, as far as was measured, or expiry is null.
     pub(crate) timeout: Option<Timeout>,
-    /// Null if it is not known.
+    /// How the path forgets; null if it is not known.
     pub(crate) expiry: Option<Expiry>,
-    /// What the limit counts from, where connections ended by themselves.
+    /// Why expiry is null; absent if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) expiry_unknown: Option<String>,
+    /// What the limit counts from, where connections ended by themselves; null where none did.
     pub(crate) counted_from: Option<CountedFrom>,
-    /// The longest silence that was answered.
+    /// The longest silence that was answered; null if none was.
     #[serde(rename = "answered_s", serialize_with = "seconds::optional::serialize")]
+    #[schemars(with = "Option<Seconds>")]
     pub(crate) answered: Option<Duration>,
     /// Whether no silence was lost that is shorter than one that was answered.
     pub(crate) consistent: bool,
     /// Why this direction could not be measured; null if it could.
     pub(crate) inconclusive: Option<String>,
+    /// How many passes were made.
     pub(crate) passes: u32,
-    /// By silence.
+    /// Each silence and what came of it, the shortest first.
     pub(crate) samples: Vec<Sample>,
 }
 
-/// A timeout is longer than `lower` and at most `upper`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Between which silences the path forgets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Timeout {
+    /// The timeout is longer than this.
     #[serde(rename = "lower_s", with = "seconds")]
+    #[schemars(with = "Seconds")]
     pub(crate) lower: Duration,
+    /// It is at most this.
     #[serde(rename = "upper_s", with = "seconds")]
+    #[schemars(with = "Seconds")]
     pub(crate) upper: Duration,
 }
 
 /// The connections that carried traffic all along.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub(crate) struct Control {
+    /// Whether they were alive to the end.
     pub(crate) alive: bool,
+    /// When their last answer came, after the run began; null if they were alive to the end.
     #[serde(rename = "lost_at_s", serialize_with = "seconds::optional::serialize")]
+    #[schemars(with = "Option<Seconds>")]
     pub(crate) lost_at: Option<Duration>,
 }
 
 /// A connection that the kernel kept alive.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub(crate) struct Verified {
-    /// `TCP_KEEPIDLE`.
+    /// Its TCP_KEEPIDLE.
     #[serde(rename = "idle_s", with = "seconds")]
+    #[schemars(with = "Seconds")]
     pub(crate) idle: Duration,
     /// Whether --verify asked for it.
     pub(crate) asked: bool,
+    /// Whether it was still there after a silence that the path forgets.
     pub(crate) survived: bool,
-    /// Null where the far end does not echo.
+    /// Whether data was echoed on it afterwards; null where the far end does not echo.
     pub(crate) data_ok: Option<bool>,
 }
 
@@ -136,18 +167,24 @@ impl Verified {
 }
 
 /// The recommendation in other words.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Settings {
+    /// Lines of /etc/sysctl.d.
     pub(crate) sysctl: [String; 3],
+    /// Options of a socket.
     pub(crate) setsockopt: [String; 5],
+    /// In the words of common software.
     pub(crate) software: Vec<Setting>,
 }
 
 /// What it took.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub(crate) struct Cost {
+    /// How long it took.
     #[serde(rename = "elapsed_s", with = "seconds")]
+    #[schemars(with = "Seconds")]
     pub(crate) elapsed: Duration,
+    /// How many connections were made.
     pub(crate) sessions: usize,
 }
 
@@ -173,6 +210,7 @@ impl Report {
             },
             verify: Vec::new(),
             recommendation: None,
+            recommendation_unknown: None,
             settings: None,
             cost: Cost {
                 elapsed: Duration::ZERO,
@@ -298,6 +336,11 @@ impl Report {
         for found in &mut self.directions {
             found.conclude(resolution, whole, &self.range, limit);
         }
+        for found in &mut self.directions {
+            let why = found.inconclusive.as_ref().or(self.inconclusive.as_ref());
+            let why = why.map_or(INTERRUPTED, String::as_str);
+            found.expiry_unknown = found.expiry.is_none().then(|| why.to_owned());
+        }
         self.spoke.sort();
         // What the network repeated, because it got lost at first, breaks a silence here and there.
         if self.spoke.len() >= OFTEN.max(self.cost.sessions / 8) {
@@ -319,6 +362,9 @@ impl Report {
                 });
             }
         }
+        if self.recommendation.is_none() {
+            self.recommendation_unknown = Some(self.why_nothing_is_recommended());
+        }
         self.explanation = self.explain();
     }
 
@@ -329,6 +375,22 @@ impl Report {
             setsockopt: software::setsockopt(recommended),
             software: software::settings(recommended, held),
         });
+    }
+
+    fn why_nothing_is_recommended(&self) -> String {
+        let mut reasons = self.inconclusive.iter().chain(
+            self.directions
+                .iter()
+                .filter_map(|found| found.expiry_unknown.as_ref()),
+        );
+        match reasons.next() {
+            Some(why) => why.clone(),
+            None if !self.complete || self.directions.is_empty() => INTERRUPTED.to_owned(),
+            None if !self.keepalives_hold() => {
+                "keepalive does not keep these connections open: see explanation".to_owned()
+            }
+            None => format!("the path forgets too soon for {TRIES} probes to be sent in time"),
+        }
     }
 
     /// Whether nothing speaks against keepalive as a remedy.
@@ -348,39 +410,6 @@ impl Report {
             .iter()
             .any(|verified| verified.idle * 2 < lower && !verified.holds())
     }
-
-    /// The answer to what was asked.
-    pub(crate) fn verdict(&self, at_least: Option<Duration>) -> Verdict {
-        let asked = self.verify.iter().filter(|verified| verified.asked);
-        let died = asked.clone().any(|verified| !verified.holds());
-        let limits = self.directions.iter().map(|found| {
-            let Some(at_least) = at_least else {
-                return match (&found.inconclusive, found.expiry) {
-                    (None, Some(_)) => Verdict::Holds,
-                    (Some(_), _) | (None, None) => Verdict::Unknown,
-                };
-            };
-            if found.remembers().is_some_and(|time| time >= at_least) {
-                Verdict::Holds
-            } else if found
-                .timeout
-                .is_some_and(|timeout| timeout.upper <= at_least)
-            {
-                Verdict::Negative
-            } else {
-                Verdict::Unknown
-            }
-        });
-        let limits: Vec<Verdict> = limits.collect();
-        if died || limits.contains(&Verdict::Negative) {
-            return Verdict::Negative;
-        }
-        let unknown = self.inconclusive.is_some() && at_least.is_none();
-        if unknown || limits.is_empty() || limits.contains(&Verdict::Unknown) {
-            return Verdict::Unknown;
-        }
-        Verdict::Holds
-    }
 }
 
 impl Found {
@@ -389,6 +418,7 @@ impl Found {
             direction,
             timeout: None,
             expiry: None,
+            expiry_unknown: None,
             counted_from: None,
             answered: None,
             consistent: true,
@@ -396,77 +426,5 @@ impl Found {
             passes: 0,
             samples: Vec::new(),
         }
-    }
-
-    fn conclude(
-        &mut self,
-        resolution: Duration,
-        whole: bool,
-        range: &RangeInclusive<Duration>,
-        limit: Option<Limit>,
-    ) {
-        self.samples.sort_by_key(|sample| sample.earliest);
-        let finding = verdict::judge(&self.samples, resolution);
-        self.answered = finding.lower;
-        self.consistent = finding.consistent();
-        if !whole || self.inconclusive.is_some() {
-            return;
-        }
-        if let Some(limit) = limit {
-            self.expiry = Some(limit.expiry);
-            self.counted_from = Some(limit.from);
-            self.timeout = Some(Timeout {
-                lower: limit.lower,
-                upper: limit.upper,
-            });
-            return;
-        }
-        if !finding.consistent() {
-            self.inconclusive = Some(format!(
-                "silences of {} were lost although longer ones were answered, and a repetition did not explain it: \
-                 heavy loss, or several boxes that differ",
-                finding
-                    .contradictions
-                    .iter()
-                    .map(|age| format!("{:.1} s", age.as_secs_f64()))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ));
-            return;
-        }
-        if let Some((lower, upper)) = finding.bracket() {
-            // Where nothing was answered only the shortest silence tells something: that even it is too long.
-            let shortest = *range.start() * 2 + resolution;
-            if !finding.supported {
-                self.inconclusive =
-                    Some("a single connection was lost, and nothing else supports that".to_owned());
-            } else if finding.lower.is_none() && upper > shortest {
-                self.inconclusive = Some(format!(
-                    "no silence was answered, and none shorter than {:.1} s was tried",
-                    upper.as_secs_f64()
-                ));
-            } else {
-                self.timeout = Some(Timeout { lower, upper });
-                self.expiry = finding.expiry();
-            }
-        } else if finding
-            .lower
-            .is_some_and(|lower| lower + resolution >= *range.end())
-        {
-            self.expiry = Some(Expiry::None);
-        } else {
-            self.inconclusive = Some(match finding.lower {
-                Some(lower) => format!(
-                    "nothing longer than {:.1} s could be tried",
-                    lower.as_secs_f64()
-                ),
-                None => "no connection came to speak".to_owned(),
-            });
-        }
-    }
-
-    /// The path remembers at least so long.
-    pub(crate) fn remembers(&self) -> Option<Duration> {
-        self.timeout.map(|timeout| timeout.lower).or(self.answered)
     }
 }

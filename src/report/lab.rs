@@ -3,25 +3,27 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::cli::probe;
 use crate::domain::lab::Outcome;
-use crate::domain::seconds;
+use crate::domain::seconds::{self, Seconds};
 use crate::lab::{Change, OnExpiry, Path};
 use crate::plan::lab::{Plan, Step, Tool, ToolTruth, Trial};
 use crate::run::lab::Event;
 
-/// The report of `kalive lab`.
-#[derive(Clone, Debug, Serialize)]
+/// The report of kalive lab, of its demonstration.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Report {
-    /// Whether every connection was tried.
+    /// Whether every connection was tried: false after a signal.
     pub(crate) complete: bool,
     /// After how much silence the router forgets a connection.
     #[serde(with = "seconds", rename = "nat_timeout_s")]
+    #[schemars(with = "Seconds")]
     pub(crate) nat_timeout: Duration,
-    /// What it does with late packets: drop, reset, forget.
+    /// What it does with late packets.
+    #[schemars(extend("enum" = ["drop", "reset", "forget"]))]
     pub(crate) on_expiry: String,
     /// The share of packets that get lost, each way, in percent.
     pub(crate) loss_percent: f64,
@@ -36,22 +38,31 @@ pub(crate) struct Report {
 }
 
 /// What a subcommand found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Tool")]
 pub(crate) struct Found {
-    /// hold, with the direction, or probe.
+    /// hold with the direction, or probe.
     pub(crate) tool: String,
+    /// What this network really does, in words.
     pub(crate) truth: String,
+    /// What was measured, in words; why not, where it came to no result.
     pub(crate) measured: String,
-    /// Null where it came to no result.
+    /// Whether that is the truth; null where it came to no result, of which measured says why.
     pub(crate) agrees: Option<bool>,
 }
 
 /// A change of the network.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Change")]
 pub(crate) struct Changed {
-    /// How long after it was built.
+    /// How long after the network was built.
     #[serde(with = "seconds", rename = "after_s")]
+    #[schemars(with = "Seconds")]
     pub(crate) after: Duration,
+    /// What has changed.
+    #[schemars(extend("enum" = [
+        "nat-timeout", "on-expiry", "loss-outbound", "loss-inbound", "open", "cut", "unreachable", "reboot-peer"
+    ]))]
     pub(crate) change: &'static str,
 }
 
@@ -74,22 +85,27 @@ impl Changed {
 }
 
 /// A connection that was silent and then sent.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Connection")]
 pub(crate) struct Tried {
+    /// To where.
     pub(crate) server: SocketAddr,
     /// `TCP_KEEPIDLE`; null without keepalive.
     #[serde(
         serialize_with = "seconds::optional::serialize",
         rename = "keepalive_s"
     )]
+    #[schemars(with = "Option<Seconds>")]
     pub(crate) keepalive: Option<Duration>,
     /// How long the application was silent.
     #[serde(with = "seconds", rename = "silence_s")]
+    #[schemars(with = "Seconds")]
     pub(crate) silence: Duration,
     /// What this network does to it.
     pub(crate) truth: Outcome,
     /// What came of it.
     pub(crate) measured: Outcome,
+    /// Whether the two are the same.
     pub(crate) agrees: bool,
 }
 
@@ -161,15 +177,15 @@ pub(crate) fn found(tool: &Tool, document: &str) -> Vec<Found> {
     };
     match tool.truth {
         ToolTruth::Ends(truth) => {
-            let name = outcome_name(truth);
+            let name = truth.name();
             match report.pointer("/targets/0/outcome").and_then(Value::as_str) {
                 Some(measured) => vec![Found {
                     tool: "probe".to_owned(),
                     agrees: Some(measured == name),
-                    truth: name,
+                    truth: name.to_owned(),
                     measured: measured.to_owned(),
                 }],
-                None => nothing("probe", name),
+                None => nothing("probe", name.to_owned()),
             }
         }
         ToolTruth::Forgets { after, then } => {
@@ -228,15 +244,10 @@ fn remembers(after: Duration) -> String {
     format!("forgets after {}s", after.as_secs())
 }
 
-/// The name of an outcome, as probe's JSON has it.
-fn outcome_name(outcome: probe::Outcome) -> String {
-    let name = serde_json::to_value(outcome).unwrap_or_default();
-    name.as_str().unwrap_or_default().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::probe;
 
     fn judged(truth: ToolTruth, document: &str) -> Vec<(String, Option<bool>)> {
         let tool = Tool {

@@ -1,115 +1,166 @@
 //! What a probe found: one entry a target, folded from the events. Field names are promises.
 
+mod explain;
+
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::cli::probe::Outcome;
 use crate::domain::options::Origin;
-use crate::domain::prediction::{Keepalive, Prediction, Rule};
-use crate::domain::seconds;
+use crate::domain::prediction::{Keepalive, Prediction};
+use crate::domain::seconds::{self, Seconds};
 use crate::domain::wheel::TickRate;
 use crate::plan::probe::Plan;
 use crate::run::probe::{Attempt, CountedFrom, End, Event, Opened, Phase, Round, RoundKind};
 
-/// The report of `kalive probe`.
-#[derive(Clone, Debug, Serialize)]
+/// The report of kalive probe.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Report {
-    /// Whether every target came to its end.
+    /// Whether every target came to its end: false after a signal.
     pub(crate) complete: bool,
-    /// The kernel's ticks a second; null if not known, and then the worst is assumed.
+    /// The kernel's ticks a second, CONFIG_HZ; null if not known, and then the worst is assumed.
     pub(crate) hz: Option<u32>,
-    /// How that was found.
+    /// How hz was found, or why it was not.
     pub(crate) hz_source: &'static str,
+    /// Each target, in the order in which they were given.
     pub(crate) targets: Vec<TargetReport>,
 }
 
 /// What became of one target.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Target")]
 pub(crate) struct TargetReport {
     /// As it was given.
     pub(crate) target: String,
-    /// The address that was connected to, or tried last.
+    /// The address that was connected to, or tried last; null if none was tried.
     pub(crate) address: Option<SocketAddr>,
+    /// This side's address; null if no connection was made.
     pub(crate) local: Option<SocketAddr>,
     /// Where in its life it ended.
     pub(crate) phase: Phase,
+    /// How long the handshake took; null if no connection was made.
     #[serde(serialize_with = "seconds::optional::serialize")]
+    #[schemars(with = "Option<Seconds>")]
     pub(crate) connect_s: Option<Duration>,
     /// The addresses that did not let us connect.
     pub(crate) attempts: Vec<AttemptReport>,
+    /// The options in effect, as read back; null if no connection was made.
     pub(crate) options: Option<OptionsReport>,
-    /// The window that applies to the end; while it lives, to a peer that falls silent now.
+    /// The window that applies to the end; while it lives, to a peer that falls silent now; null if no connection
+    /// was made.
     pub(crate) predicted: Option<Prediction>,
+    /// In the order in which they were sent.
     pub(crate) rounds: Vec<RoundReport>,
     /// How often the peer sent a segment that brought nothing, as its own keepalive probes are.
     pub(crate) peer_spoke: u32,
-    /// Null while it goes on.
+    /// What became of it; null while it goes on, or if it could not be probed.
     pub(crate) outcome: Option<Outcome>,
+    /// Why it could not be probed, such as that its name has no address; absent if it could.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome_unknown: Option<String>,
     /// The kernel's error, by name; null where none ended it.
     pub(crate) errno: Option<String>,
+    /// How long it took to its end, from what counted_from says; null while it goes on.
     #[serde(serialize_with = "seconds::optional::serialize")]
+    #[schemars(with = "Option<Seconds>")]
     pub(crate) after_s: Option<Duration>,
+    /// From when after_s counts; null while it goes on.
     pub(crate) counted_from: Option<CountedFrom>,
-    /// Null where no rule predicts this end, or the machine was suspended.
+    /// When it ended, after the connection was made; null where none was.
+    #[serde(serialize_with = "seconds::optional::serialize")]
+    #[schemars(with = "Option<Seconds>")]
+    pub(crate) ended_s: Option<Duration>,
+    /// Whether the end lies in the window of predicted; null where no rule predicts this end, or the machine was suspended.
     pub(crate) within_prediction: Option<bool>,
     /// Whether the kernel still held the connection ESTABLISHED at the end.
     pub(crate) still_established: bool,
-    /// By how much counters of the whole network namespace grew meanwhile.
+    /// By how much counters of /proc/net/netstat grew meanwhile; null where that cannot be read, and while it goes
+    /// on. They count for the whole network namespace: other connections add to them, and so do the other targets,
+    /// which all show the same growth.
     pub(crate) netstat: Option<BTreeMap<String, u64>>,
+    /// How long the machine was suspended meanwhile.
     #[serde(serialize_with = "seconds::serialize")]
+    #[schemars(with = "Seconds")]
     pub(crate) suspended_s: Duration,
+    /// The end in words: what happened, why, and what helps.
     pub(crate) explanation: String,
 }
 
 /// The options in effect, and where each comes from.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Options")]
 pub(crate) struct OptionsReport {
+    /// Whether SO_KEEPALIVE is set.
     keepalive: bool,
+    /// TCP_KEEPIDLE.
     #[serde(serialize_with = "seconds::serialize")]
+    #[schemars(with = "Seconds")]
     pub(crate) idle_s: Duration,
+    /// TCP_KEEPINTVL.
     #[serde(serialize_with = "seconds::serialize")]
+    #[schemars(with = "Seconds")]
     pub(crate) interval_s: Duration,
+    /// TCP_KEEPCNT.
     pub(crate) count: u8,
-    /// 0 when off, as in the kernel.
+    /// TCP_USER_TIMEOUT, 0 when off, as in the kernel.
     #[serde(serialize_with = "seconds::serialize")]
+    #[schemars(with = "Seconds")]
     pub(crate) user_timeout_s: Duration,
+    /// Where each comes from.
     pub(crate) origin: OriginReport,
 }
 
 /// Where the values come from.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Origins")]
 pub(crate) struct OriginReport {
+    /// Of TCP_KEEPIDLE.
     pub(crate) idle: Origin,
+    /// Of TCP_KEEPINTVL.
     interval: Origin,
+    /// Of TCP_KEEPCNT.
     count: Origin,
+    /// Of TCP_USER_TIMEOUT, which no sysctl sets.
     user_timeout: Origin,
 }
 
 /// An address that did not let us connect.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Attempt")]
 pub(crate) struct AttemptReport {
+    /// Which.
     pub(crate) address: SocketAddr,
+    /// What came of it.
     pub(crate) outcome: Outcome,
+    /// The kernel's error, by name; null where the limit was --connect-timeout.
     pub(crate) errno: Option<String>,
+    /// After how long.
     #[serde(serialize_with = "seconds::serialize")]
+    #[schemars(with = "Seconds")]
     pub(crate) after_s: Duration,
-    /// Who sent the ICMP error, where the kernel tells.
+    /// Who sent the ICMP error; null if there was none, or the kernel does not tell.
     pub(crate) router: Option<IpAddr>,
 }
 
 /// A probe, heartbeat or datum.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Round")]
 pub(crate) struct RoundReport {
+    /// Which of them.
     pub(crate) kind: RoundKind,
     /// When it was sent, after the connection was made.
     #[serde(serialize_with = "seconds::serialize")]
+    #[schemars(with = "Seconds")]
     pub(crate) at_s: Duration,
+    /// How long the answer took; null where none came, or its time is not known.
     #[serde(serialize_with = "seconds::optional::serialize")]
+    #[schemars(with = "Option<Seconds>")]
     pub(crate) rtt_s: Option<Duration>,
+    /// Whether an answer came.
     pub(crate) answered: bool,
 }
 
@@ -174,9 +225,11 @@ impl Report {
             rounds: Vec::new(),
             peer_spoke: 0,
             outcome: None,
+            outcome_unknown: None,
             errno: None,
             after_s: None,
             counted_from: None,
+            ended_s: None,
             within_prediction: None,
             still_established: false,
             netstat: None,
@@ -193,13 +246,6 @@ impl Report {
 
     /// Takes one event in.
     pub(crate) fn add(&mut self, plan: &Plan, event: &Event) {
-        let index = match event {
-            Event::Failed { target, .. }
-            | Event::Connected { target, .. }
-            | Event::Round { target, .. }
-            | Event::PeerSpoke { target, .. }
-            | Event::Ended { target, .. } => *target,
-        };
         if let Event::Connected { opened, .. } = event {
             self.hz = opened.rate.into();
             self.hz_source = match opened.rate {
@@ -207,35 +253,54 @@ impl Report {
                 TickRate::Unknown => "not known: the worst of the usual rates is assumed",
             };
         }
-        let Some(target) = self.targets.get_mut(index) else {
+        let Some(target) = self.targets.get_mut(event.target()) else {
             return;
         };
         match event {
+            Event::Unresolved { why, .. } => {
+                target.outcome_unknown = Some(why.clone());
+                target.explanation = format!("Not probed: {why}.");
+            }
             Event::Failed { attempt, .. } => {
                 target.address = Some(attempt.address);
                 target.attempts.push(attempt.into());
             }
             Event::Connected { opened, .. } => target.connected(plan, opened),
-            Event::Round { round, .. } => target.rounds.push((*round).into()),
+            Event::Round { round, .. } => target.add(round),
             Event::PeerSpoke { .. } => target.peer_spoke += 1,
             Event::Ended { end, .. } => target.ended(end),
         }
-        self.complete = self.targets.iter().all(|target| {
-            target
-                .outcome
-                .is_some_and(|outcome| outcome != Outcome::Interrupted)
+        self.complete = self.targets.iter().all(|target| match target.outcome {
+            Some(outcome) => outcome != Outcome::Interrupted,
+            None => target.outcome_unknown.is_some(),
         });
     }
 
-    /// Whether every target has the outcome that was required.
-    pub(crate) fn holds(&self, plan: &Plan) -> bool {
+    /// Whether a connection was made or refused.
+    pub(crate) fn has_learned(&self) -> bool {
         self.targets
             .iter()
-            .all(|target| target.outcome == Some(plan.require))
+            .any(|target| target.connect_s.is_some() || !target.attempts.is_empty())
+    }
+
+    /// Whether every target has the outcome that was required: one that has another says no, whatever is not
+    /// known of the rest; `None` if no such is known, but not all could be probed.
+    pub(crate) fn holds(&self, plan: &Plan) -> Option<bool> {
+        let outcomes = || self.targets.iter().map(|target| target.outcome);
+        if outcomes().flatten().any(|outcome| outcome != plan.require) {
+            return Some(false);
+        }
+        outcomes().all(|outcome| outcome.is_some()).then_some(true)
     }
 }
 
 impl TargetReport {
+    /// What becomes of a heartbeat may be known later than that of probes sent after it.
+    fn add(&mut self, round: &Round) {
+        let place = self.rounds.partition_point(|known| known.at_s <= round.at);
+        self.rounds.insert(place, (*round).into());
+    }
+
     fn connected(&mut self, plan: &Plan, opened: &Opened) {
         self.address = Some(opened.address);
         self.local = opened.local;
@@ -251,6 +316,7 @@ impl TargetReport {
         self.errno = end.errno.map(errno_name);
         self.after_s = Some(end.after);
         self.counted_from = Some(end.counted_from);
+        self.ended_s = end.at;
         if end.predicted.is_some() {
             self.predicted = end.predicted;
         }
@@ -260,167 +326,6 @@ impl TargetReport {
         self.suspended_s = end.suspended;
         self.explanation = self.explain(end);
     }
-
-    /// The end in one or two sentences: the cause, and the remedy where there is one.
-    fn explain(&self, end: &End) -> String {
-        let mut text = match (end.outcome, end.phase) {
-            (Outcome::Alive, _) => self.explain_alive(),
-            (Outcome::TimedOut, Phase::Connect) => explain_connect_timeout(end),
-            (Outcome::TimedOut, Phase::Idle) => self.explain_silence(end),
-            (Outcome::TimedOut, Phase::InFlight) => explain_in_flight(end),
-            (Outcome::Reset, _) => String::from(
-                "A RST came: the peer has rebooted or knows the connection no more, or something on the path \
-                 refuses it.",
-            ),
-            (Outcome::Unreachable, Phase::Connect) => self.explain_no_way(),
-            (Outcome::Unreachable, _) => explain_unreachable(end),
-            (Outcome::Refused, _) => {
-                String::from("The host answers, and nobody listens on this port.")
-            }
-            (Outcome::Closed, _) => String::from(
-                "The peer closed the connection with a FIN: a limit of its own, or it was told to.",
-            ),
-            (Outcome::Unresponsive, _) if end.answered_otherwise => String::from(
-                "The service answered the heartbeat, but not with what --expect names.",
-            ),
-            (Outcome::Unresponsive, _) => String::from(
-                "The kernel at the far end acknowledged the heartbeat and the service did not answer: it is \
-                 stuck, and TCP keepalive cannot see that. Use a timeout in the application.",
-            ),
-            (Outcome::Interrupted, Phase::InFlight) => format!(
-                "Interrupted; data has been unacknowledged for {:.1} s, which suspends keepalive.",
-                end.after.as_secs_f64()
-            ),
-            (Outcome::Interrupted, _) => String::from("Interrupted before its end."),
-        };
-        if !end.suspended.is_zero() {
-            let suspended = end.suspended.as_secs_f64();
-            let _ = write!(
-                text,
-                " The machine was suspended for {suspended:.1} s: times are not comparable."
-            );
-        }
-        text
-    }
-
-    fn explain_alive(&self) -> String {
-        let answered = |kind| {
-            self.rounds
-                .iter()
-                .filter(|round| round.kind == kind && round.answered)
-                .count()
-        };
-        let lost = self.rounds.iter().filter(|round| !round.answered).count();
-        let parts: Vec<String> = [
-            (RoundKind::Keepalive, "keepalive probe"),
-            (RoundKind::Heartbeat, "heartbeat"),
-            (RoundKind::Data, "datum"),
-        ]
-        .into_iter()
-        .map(|(kind, name)| (answered(kind), name))
-        .filter(|&(count, _)| count > 0)
-        .map(|(count, name)| match (count, name) {
-            (1, name) => format!("1 {name}"),
-            (count, "datum") => format!("{count} data"),
-            (count, name) => format!("{count} {name}s"),
-        })
-        .collect();
-        let mut text = if parts.is_empty() {
-            String::from(
-                "Connected; nothing was due in that time that the peer could have answered.",
-            )
-        } else {
-            format!("The peer answered {}.", parts.join(" and "))
-        };
-        if lost > 0 {
-            let _ = write!(
-                text,
-                " {lost} went unanswered: packets get lost on the way."
-            );
-        }
-        text
-    }
-
-    fn explain_silence(&self, end: &End) -> String {
-        let unanswered = self
-            .rounds
-            .iter()
-            .rev()
-            .take_while(|round| !round.answered)
-            .count();
-        let mut text = format!("{unanswered} keepalive probes went unanswered");
-        let _ = match end.predicted.map(|predicted| predicted.rule) {
-            Some(Rule::KeepaliveUserTimeout) => write!(
-                text,
-                ", and TCP_USER_TIMEOUT, which replaces TCP_KEEPCNT, had passed."
-            ),
-            _ => write!(text, ", as many as TCP_KEEPCNT allows."),
-        };
-        text.push_str(" The path or the peer is dead; smaller values would notice it sooner.");
-        let ignored = counter(end, "OutOfWindowIcmps");
-        if ignored > 0 {
-            let _ = write!(
-                text,
-                " {ignored} ICMP errors arrived in this network namespace and were ignored \
-                 (OutOfWindowIcmps), because a keepalive probe's sequence number lies outside the window: an \
-                 idle connection never ends with EHOSTUNREACH."
-            );
-        }
-        text
-    }
-
-    fn explain_no_way(&self) -> String {
-        match self.attempts.last().and_then(|attempt| attempt.router) {
-            Some(router) => format!("{router} says that there is no way to the host."),
-            None => String::from(
-                "There is no way to the host: no route, or nobody answers for its address.",
-            ),
-        }
-    }
-}
-
-fn explain_connect_timeout(end: &End) -> String {
-    match end.errno {
-        Some(_) => String::from(
-            "No answer to any SYN (tcp_syn_retries): a firewall drops them, or the host is down.",
-        ),
-        None => String::from(
-            "No answer to the SYN within --connect-timeout, kalive's own limit: a firewall drops it, or the \
-             host is down.",
-        ),
-    }
-}
-
-fn explain_in_flight(end: &End) -> String {
-    match end.predicted.map(|predicted| predicted.rule) {
-        Some(Rule::RetransmissionUserTimeout) => String::from(
-            "Data was unacknowledged, which suspends keepalive, until TCP_USER_TIMEOUT ended the connection.",
-        ),
-        _ => String::from(
-            "Data was unacknowledged, which suspends keepalive, until the kernel gave up retransmitting \
-             (tcp_retries2). TCP_USER_TIMEOUT limits that.",
-        ),
-    }
-}
-
-fn explain_unreachable(end: &End) -> String {
-    if end.still_established {
-        return String::from(
-            "An ICMP error arrived for data in flight and was taken at once (IP_RECVERR); the kernel still \
-             holds the connection ESTABLISHED and would go on trying.",
-        );
-    }
-    String::from(
-        "The kernel gave up retransmitting and tells the last ICMP error: the path ends before the host.",
-    )
-}
-
-fn counter(end: &End, name: &str) -> u64 {
-    end.netstat
-        .as_ref()
-        .and_then(|netstat| netstat.get(name))
-        .copied()
-        .unwrap_or(0)
 }
 
 /// The name of an error, such as ETIMEDOUT.

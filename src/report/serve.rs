@@ -2,15 +2,18 @@
 
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::serve::Outcome;
 use crate::run::serve::{Ended, Event};
 
-/// The report of `kalive serve`.
-#[derive(Clone, Debug, Default, Serialize)]
+/// The report of kalive serve.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Report {
-    /// Where it listened.
+    /// Whether it came to its own end: false after a signal, which is how a server usually ends.
+    pub(crate) complete: bool,
+    /// Where it listened; null if it came to none.
     pub(crate) listen: Option<SocketAddr>,
     /// Sessions in all.
     pub(crate) sessions: u64,
@@ -23,21 +26,30 @@ pub(crate) struct Report {
 }
 
 /// What came of speaking.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Spoken {
+    /// The client's side acknowledged it.
     pub(crate) acknowledged: u64,
+    /// A RST came back.
     pub(crate) reset: u64,
+    /// Nothing came back.
     pub(crate) silence: u64,
 }
 
 /// How sessions ended.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize, JsonSchema)]
 pub(crate) struct Endings {
+    /// By the client's FIN.
     pub(crate) closed: u64,
+    /// By a RST.
     pub(crate) reset: u64,
+    /// What was sent was never acknowledged.
     pub(crate) timed_out: u64,
+    /// At --max-session-age.
     pub(crate) too_old: u64,
+    /// The client said what is not of the language.
     pub(crate) malformed: u64,
+    /// By another error.
     pub(crate) failed: u64,
 }
 

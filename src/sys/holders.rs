@@ -116,15 +116,16 @@ impl Holders {
         let directory = proc.join(pid.to_string());
         let before = self.descriptors.len();
         if let Err(error) = self.scan_descriptors(&directory.join("fd"), pid, None, buffer) {
-            if !is_gone(&error) {
-                self.unreadable.entry(reason(&error)).or_default().push(pid);
-            }
+            self.missed(pid, &error);
             return;
         }
         let process = process::stat(&directory);
+        // Where it is not known whether there are threads, there may be.
         let alone = process.as_ref().is_ok_and(|stat| stat.threads == 1);
-        if !alone || !live {
-            self.scan_threads(&directory, pid, live, buffer);
+        if (!alone || !live)
+            && let Err(error) = self.scan_threads(&directory, pid, live, buffer)
+        {
+            self.missed(pid, &error);
         }
         if self.descriptors.len() > before {
             let name = process.map_or_else(|_| self.nameless.clone(), |stat| stat.name.into());
@@ -139,19 +140,27 @@ impl Holders {
         pid: u32,
         live: bool,
         buffer: &mut [MaybeUninit<u8>],
-    ) {
+    ) -> io::Result<()> {
         let tasks = process.join("task");
-        for tid in numeric_entries(&tasks).unwrap_or_default() {
+        for tid in numeric_entries(&tasks)? {
             if tid == pid || live && share_descriptors(pid, tid) {
                 continue;
             }
             let descriptors = tasks.join(tid.to_string()).join("fd");
             if let Err(error) =
                 self.scan_descriptors(&descriptors, pid, NonZeroU32::new(tid), buffer)
-                && !is_gone(&error)
             {
-                self.unreadable.entry(reason(&error)).or_default().push(tid);
+                self.missed(tid, &error);
             }
+        }
+        Ok(())
+    }
+
+    /// Notes that the descriptors of a process or thread could not be read, if it is still there.
+    fn missed(&mut self, task: u32, error: &io::Error) {
+        if !is_gone(error) {
+            let tasks = self.unreadable.entry(reason(error)).or_default();
+            tasks.push(task);
         }
     }
 

@@ -33,6 +33,23 @@ pub(crate) fn replace(
     replaced
 }
 
+/// Whether `path` could be replaced now: what takes hours should not fail at its end for that.
+pub(crate) fn check(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::Usage(format!(
+            "{} is a directory: name a file in it",
+            path.display()
+        )));
+    }
+    let beside = beside(path)?;
+    File::options()
+        .write(true)
+        .create_new(true)
+        .open(&beside)
+        .and_then(|_| fs::remove_file(&beside))
+        .during(|| format!("write {}", path.display()))
+}
+
 /// A name in the same directory that no collector takes for one of its own.
 fn beside(path: &Path) -> Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| {
@@ -66,5 +83,15 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
         assert!(replace(Path::new("/"), |_| Ok(())).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_is_known_beforehand() {
+        let directory = tempfile::tempdir().unwrap();
+        check(&directory.path().join("new.svg")).unwrap();
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+        for wrong in [directory.path(), &directory.path().join("no/such.svg")] {
+            assert!(check(wrong).is_err(), "{}", wrong.display());
+        }
     }
 }

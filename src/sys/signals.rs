@@ -28,7 +28,8 @@ pub enum Interrupt {
 }
 
 impl Interrupts {
-    /// From now on these signals are held for [`Self::pending`], in this thread and those it starts.
+    /// From now on these signals are held for [`Self::pending`], in this thread and those it starts. So is
+    /// SIGXFSZ, for good: a file that must not grow is an error of the write, which is told.
     ///
     /// # Errors
     /// When the system refuses the signal descriptor.
@@ -36,7 +37,8 @@ impl Interrupts {
         let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
         signals
             .thread_block()
-            .during(|| "blocking SIGINT, SIGTERM and SIGHUP")?;
+            .and_then(|()| SigSet::from(Signal::SIGXFSZ).thread_block())
+            .during(|| "blocking SIGINT, SIGTERM, SIGHUP and SIGXFSZ")?;
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
         let descriptor = SignalFd::with_flags(&signals, flags).during(|| "signalfd")?;
         Ok(Self {

@@ -20,6 +20,8 @@ pub fn kalive() -> Command {
     command
         .env_remove("COLUMNS")
         .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE")
+        .env_remove("KALIVE_COMPLETE")
         .env_remove("KALIVE_UPDATE");
     command
 }

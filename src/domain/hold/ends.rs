@@ -3,30 +3,34 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Expiry;
-use crate::domain::seconds;
+use crate::domain::seconds::{self, Seconds};
 
 /// A connection ended although nobody had asked it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct End {
     /// By a RST or a FIN.
     #[serde(rename = "how")]
     pub(crate) expiry: Expiry,
-    /// Since the run began, in seconds.
+    /// Since the run began.
     #[serde(rename = "at_s", with = "seconds")]
+    #[schemars(with = "Seconds")]
     pub(crate) at: Duration,
-    /// Since the connection was made, in seconds.
+    /// Since the connection was made.
     #[serde(rename = "age_s", with = "seconds")]
+    #[schemars(with = "Seconds")]
     pub(crate) age: Duration,
-    /// Since its last packet, in seconds.
+    /// Since its last packet.
     #[serde(rename = "idle_s", with = "seconds")]
+    #[schemars(with = "Seconds")]
     pub(crate) silence: Duration,
 }
 
 /// What the ends count from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum CountedFrom {
     /// The last packet: keepalive prevents it.

@@ -11,12 +11,13 @@ pub(crate) mod verdict;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::seconds;
+use super::seconds::{self, Seconds};
 
 /// Who speaks after the silence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Direction {
     /// This side.
@@ -35,7 +36,7 @@ impl fmt::Display for Direction {
 }
 
 /// What came of speaking after a silence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Answer {
     /// The other side answered: the path still knew the connection.
@@ -48,15 +49,18 @@ pub(crate) enum Answer {
 
 /// One silence and what came of it. What is known of its length is a range, because the moments of
 /// the last and of the first packet are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Sample {
-    /// The silence lasted at least so long, in seconds.
+    /// The silence lasted at least so long.
     #[serde(rename = "idle_s", with = "seconds")]
+    #[schemars(with = "Seconds")]
     pub(crate) earliest: Duration,
-    /// It lasted at most so long, in seconds, with as many of the tries counted in as chance could have
+    /// It lasted at most so long, with as many of the tries counted in as chance could have
     /// taken.
     #[serde(rename = "idle_latest_s", with = "seconds")]
+    #[schemars(with = "Seconds")]
     pub(crate) latest: Duration,
+    /// What came of it.
     #[serde(rename = "result")]
     pub(crate) answer: Answer,
     /// How many probes were sent.
@@ -70,7 +74,7 @@ pub(crate) struct Sample {
     clippy::enum_variant_names,
     reason = "the names are those that the JSON promises"
 )]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Expiry {
     /// It does not, as far as was measured.

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::domain::seconds;
+use crate::domain::seconds::{self, Seconds};
 use crate::domain::wheel::TickRate;
 
 /// The most that `TCP_KEEPIDLE` and `TCP_KEEPINTVL` take, in seconds.
@@ -16,18 +17,21 @@ const LONGEST_INTERVAL: u64 = 30;
 const SPARE: u32 = 2;
 
 /// Settings under which the path does not forget.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Recommendation {
-    /// `TCP_KEEPIDLE`, in seconds.
+    /// `TCP_KEEPIDLE`.
     #[serde(rename = "idle_s", with = "seconds")]
+    #[schemars(with = "Seconds")]
     pub(crate) idle: Duration,
-    /// `TCP_KEEPINTVL`, in seconds.
+    /// `TCP_KEEPINTVL`.
     #[serde(rename = "interval_s", with = "seconds")]
+    #[schemars(with = "Seconds")]
     pub(crate) interval: Duration,
     /// `TCP_KEEPCNT`.
     pub(crate) count: u32,
-    /// `TCP_USER_TIMEOUT`, in seconds: the same moment as idle + interval * count.
+    /// `TCP_USER_TIMEOUT`: the same moment as idle + interval * count.
     #[serde(rename = "user_timeout_s", with = "seconds")]
+    #[schemars(with = "Seconds")]
     pub(crate) user_timeout: Duration,
     /// So many probes in a row may get lost.
     pub(crate) survives_lost_probes: u32,

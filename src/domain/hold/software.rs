@@ -3,9 +3,11 @@
 use super::recommendation::{Held, Recommendation};
 
 /// A program, what to write where, and what misleads.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub(crate) struct Setting {
+    /// Which program.
     pub(crate) software: &'static str,
+    /// What to write.
     #[serde(rename = "setting")]
     pub(crate) text: String,
     /// What misleads; null where nothing does.

@@ -26,6 +26,27 @@ fn evidence(keepalive: Keepalive) -> Evidence {
     }
 }
 
+#[test]
+fn every_name_is_listed() {
+    let probes = probes(&keepalive(60, 10, 9, 0), LIMIT, hz(250));
+    let all = [
+        Verdict::Protected(probes),
+        Verdict::AtRisk(Risk::NoKeepalive),
+        Verdict::AtRisk(Risk::IdleTooLong(probes)),
+        Verdict::AtRisk(Risk::IntervalTooLong(probes)),
+        Verdict::AtRisk(Risk::LateTimer(probes)),
+        Verdict::AtRisk(Risk::ArmedForLonger(probes)),
+        Verdict::AtRisk(Risk::OneTry(probes)),
+        Verdict::AtRisk(Risk::OneProbeEndsIt(probes)),
+        Verdict::AtRisk(Risk::TimerTooLong(LIMIT)),
+        Verdict::Unknown(Doubt::Hidden(Hidden::Timer)),
+        Verdict::Unknown(Doubt::TimerOnly),
+        Verdict::Unknown(Doubt::Suspended),
+    ];
+    assert_eq!(all.map(|verdict| verdict.reason()), Verdict::REASONS);
+    assert!(all.iter().all(|of| Verdict::NAMES.contains(&of.name())));
+}
+
 /// idle, interval, count, user timeout in ms -> reason and tries, for 350 s at HZ=250.
 #[test]
 fn by_options() {

@@ -104,7 +104,6 @@ fn what_is_asked_for_is_shown_and_read() {
     assert!(plan.read.options && plan.read.owners && plan.read.info);
     assert_eq!(plan.survives, Some(Duration::from_secs(350)));
     assert!(planned("-s --columns keepidle").unwrap().read.options);
-    assert!(!planned("--columns keepidle").unwrap().read.options);
     assert!(
         planned("--survives 5m").unwrap().read.owners,
         "for the summary by process"
@@ -119,9 +118,15 @@ fn what_contradicts_itself_is_refused() {
         "--proc /tmp --all-netns",
         "--proc /tmp --netns 1",
         "--sort idle",
+        "--columns local",
+        "--top 3",
+        "-s --top 3",
         "-s --sort risk",
         "--watch 10ms",
         "--watch 1s -o json",
+        "--watch 1s -o junit --survives 5m",
+        "-o junit",
+        "--textfile /tmp/x -o junit --survives 5m",
         "--watch 1s -o openmetrics",
         "-s -o openmetrics",
         "--textfile /tmp/x",
@@ -136,6 +141,15 @@ fn metrics_count_by_process() {
     let plan = planned("-o openmetrics --textfile /x --watch 15s").unwrap();
     assert_eq!(plan.format, Format::Openmetrics(Some(PathBuf::from("/x"))));
     assert!(plan.by_process() && plan.read.owners);
+}
+
+#[test]
+fn a_process_is_known_by_the_15_bytes_that_the_kernel_keeps() {
+    let process = |line| planned(line).map(|plan| plan.filter.process).unwrap();
+    let expected = Some(String::from("systemd-timesyn"));
+    assert_eq!(process("--process systemd-timesyncd"), expected);
+    assert_eq!(process("--process sshd"), Some(String::from("sshd")));
+    assert_eq!(as_comm("aaaaaaaaaaaaaaé"), "aaaaaaaaaaaaaa");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::cli::inspect::Column;
 use crate::domain::live_options::{LiveOptions, Origins, Unread};
+use crate::domain::notice::Notice;
 use crate::domain::options::Origin;
 use crate::domain::socket::{Enabled, Timer, TimerKind};
 use crate::domain::state::State;
@@ -25,6 +26,7 @@ pub(super) fn heading(column: Column) -> ListColumn {
         Column::User => ("USER", false, true),
         Column::Process => ("PROCESS", false, true),
         Column::Options => ("OPTIONS", false, true),
+        Column::Notices => ("NOTICES", true, false),
         Column::Keepidle => ("KEEPIDLE", true, false),
         Column::Interval => ("INTVL", true, false),
         Column::Count => ("CNT", true, false),
@@ -51,7 +53,7 @@ pub(super) fn spare(column: Column) -> Option<u8> {
     match column {
         Column::User => Some(0),
         Column::Timer => Some(1),
-        Column::Margin => Some(2),
+        Column::Margin | Column::Notices => Some(2),
         _ => None,
     }
 }
@@ -88,6 +90,7 @@ pub(super) fn push(cell: &mut String, column: Column, row: &Row, limit: Option<D
         },
         Column::Process => push_holders(cell, row.held),
         Column::Options => push_options(cell, row),
+        Column::Notices => push_notice(cell, row),
         Column::Keepidle => push_option(cell, row, |options, origins| {
             (Some(options.keepalive.idle), origins.idle)
         }),
@@ -202,6 +205,16 @@ fn push_options(cell: &mut String, row: &Row) -> fmt::Result {
     }
 }
 
+fn push_notice(cell: &mut String, row: &Row) -> fmt::Result {
+    match row.notice() {
+        None => cell.write_str("-"),
+        Some(Ok(Notice::Never)) => cell.write_str("never"),
+        Some(Ok(Notice::Idle(prediction))) => write!(cell, "{}", Brief(prediction.nominal)),
+        Some(Ok(Notice::InFlight(_, least))) => write!(cell, ">={}", Brief(least)),
+        Some(Err(_)) => cell.write_str("?"),
+    }
+}
+
 fn push_option(
     cell: &mut String,
     row: &Row,
@@ -278,8 +291,10 @@ fn push_margin(cell: &mut String, row: &Row, limit: Option<Duration>) -> fmt::Re
                 Brief(probes.needed_latest.saturating_sub(limit))
             ),
         },
-        _ if row.verdict.is_none() => cell.write_str("-"),
-        _ => cell.write_str("?"),
+        _ => cell.write_str(match row.verdict {
+            None | Some(Verdict::AtRisk(Risk::NoKeepalive)) => "-",
+            Some(Verdict::Protected(_) | Verdict::AtRisk(_) | Verdict::Unknown(_)) => "?",
+        }),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The formats of `kalive inspect`. Rows are written as they come, the report at the end.
 
 mod cells;
+mod junit;
 mod openmetrics;
 mod summary;
 mod watch;
@@ -9,17 +10,30 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::Layout;
 use super::json::{self, Streamed};
 use super::list::{List, ListColumn};
+use super::text;
 use crate::cli::inspect::Column;
 use crate::plan::inspect::{Format as Wanted, Plan};
 use crate::report::inspect::{Report, SocketReport};
 use crate::run::inspect::{Held, Incomplete, Row};
+use junit::Cases;
 use watch::Line;
 pub(crate) use watch::{MARK_WIDTH, Screen};
 
-const SCHEMA: &str = "kalive.inspect/1";
+pub(crate) const SCHEMA: &str = "kalive.inspect/1";
+
+/// An event of NDJSON.
+#[derive(Serialize, JsonSchema)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub(crate) enum EventLine<'a> {
+    /// A socket, with -s.
+    Socket(SocketReport<'a>),
+}
 
 /// One of the formats, and what it needs to know of the plan.
 pub(crate) struct Renderer {
@@ -39,6 +53,7 @@ enum Format {
     },
     Document(Option<Streamed>),
     Events,
+    Tests(Cases),
 }
 
 impl Renderer {
@@ -55,6 +70,7 @@ impl Renderer {
                 Format::Document(list.then(|| Streamed::new(SCHEMA, "sockets")))
             }
             (Wanted::Ndjson, _) => Format::Events,
+            (Wanted::Junit, _) => Format::Tests(Cases::new(plan.survives?, plan.strict)),
             (Wanted::Openmetrics(_), _) => return None,
         };
         Some(Self::with(plan, format))
@@ -76,11 +92,15 @@ impl Renderer {
 
     /// A socket that was asked for.
     pub(crate) fn socket(&mut self, out: &mut dyn Write, row: &Row) -> io::Result<()> {
+        if let Format::Tests(cases) = &mut self.format {
+            cases.add(row);
+            return Ok(());
+        }
         if !self.list {
             return Ok(());
         }
         match &mut self.format {
-            Format::Summary(_) | Format::Document(None) => Ok(()),
+            Format::Summary(_) | Format::Document(None) | Format::Tests(_) => Ok(()),
             Format::List { list, columns, .. } => list.row(out, |index, cell| {
                 if let Some(&column) = columns.get(index) {
                     cells::push(cell, column, row, self.limit);
@@ -90,7 +110,8 @@ impl Renderer {
                 streamed.item(out, &SocketReport::new(row, self.limit))
             }
             Format::Events => {
-                json::event(out, SCHEMA, "socket", &SocketReport::new(row, self.limit))
+                let socket = SocketReport::new(row, self.limit);
+                json::document(out, SCHEMA, &EventLine::Socket(socket))
             }
         }
     }
@@ -104,12 +125,18 @@ impl Renderer {
                 if !layout.cut {
                     return Ok(());
                 }
-                writeln!(out, "{}{}", counted(report.count), left_out(list))?;
-                summary::survival_below_a_list(out, report, self.top, *layout)
+                writeln!(
+                    out,
+                    "{}{}",
+                    text::counted(report.count, "socket"),
+                    left_out(list)
+                )?;
+                summary::below_a_list(out, report, self.top, *layout)
             }
             Format::Document(Some(streamed)) => streamed.finish(out, report),
             Format::Document(None) => json::document(out, SCHEMA, report),
             Format::Events => json::event(out, SCHEMA, "report", report),
+            Format::Tests(cases) => cases.write(out, report),
         }
     }
 }
@@ -226,15 +253,16 @@ pub(crate) fn warning(incomplete: &Incomplete) -> String {
     text
 }
 
+/// What would let it be read.
+pub(crate) fn advice(incomplete: &Incomplete) -> Option<&'static str> {
+    let refused = incomplete.why.starts_with("not permitted");
+    refused.then_some("to see what is not permitted takes CAP_SYS_PTRACE: run with sudo")
+}
+
 /// What a narrow terminal does not show, and how to see it.
 fn left_out(list: &List) -> String {
     match &list.left_out()[..] {
         [] => String::new(),
         titles => format!("; too narrow for {}: see --columns", titles.join(", ")),
     }
-}
-
-fn counted(sockets: u64) -> String {
-    let plural = if sockets == 1 { "" } else { "s" };
-    format!("{sockets} socket{plural}")
 }

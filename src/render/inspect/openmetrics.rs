@@ -87,9 +87,11 @@ fn states(metrics: &mut Metrics, report: &Report) -> io::Result<()> {
 }
 
 fn protection(metrics: &mut Metrics, report: &Report) -> io::Result<()> {
+    let Some(counts) = report.protection else {
+        return Ok(());
+    };
     let name = "kalive_connections";
     metrics.family(name, "ESTABLISHED connections by SO_KEEPALIVE.")?;
-    let counts = report.protection;
     for (status, counts) in [
         ("on", counts.on),
         ("off", counts.off),

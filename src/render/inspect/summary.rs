@@ -3,12 +3,11 @@
 use std::io::{self, Write};
 
 use crate::domain::options::Origin;
-use crate::domain::state::State;
 use crate::domain::tunables::{self, Tunable};
 use crate::render::Layout;
 use crate::render::summary::{self, Meaning};
 use crate::render::text::{self, Brief};
-use crate::report::inspect::{ByFamily, NamespaceReport, Report, Verdicts, rest};
+use crate::report::inspect::{ByFamily, NamespaceReport, Protection, Report, Verdicts, rest};
 
 const PROTECTION: &str = "ESTABLISHED connections, by SO_KEEPALIVE";
 
@@ -43,24 +42,64 @@ pub(super) fn write(
         )?;
     }
     summary::section(out, layout, "TCP sockets by state", &states(report, layout))?;
-    // Zeros would say that there are no connections, where nobody looked for them.
-    if report.states.contains_key(&State::Established) {
-        summary::section(out, layout, PROTECTION, &protection(report, layout))?;
+    if let Some(counts) = report.protection {
+        summary::section(out, layout, PROTECTION, &protection(counts, layout))?;
     }
+    reach(out, report, layout)?;
     survival(out, report, top, layout)
 }
 
-/// The verdicts, below a list that shows them one by one.
-pub(super) fn survival_below_a_list(
+/// What a list that shows options or verdicts one by one adds up to.
+pub(super) fn below_a_list(
     out: &mut dyn Write,
     report: &Report,
     top: usize,
     layout: Layout,
 ) -> io::Result<()> {
-    if report.survives.is_some() {
+    if report.survives.is_some() || report.sysctls_reach.is_some() {
         writeln!(out)?;
     }
+    reach(out, report, layout)?;
     survival(out, report, top, layout)
+}
+
+/// For which connections the sysctls decide. Where verdicts were asked for, those are the answer.
+fn reach(out: &mut dyn Write, report: &Report, layout: Layout) -> io::Result<()> {
+    let Some(reach) = report.sysctls_reach.filter(|_| report.survives.is_none()) else {
+        return Ok(());
+    };
+    let mut table = summary::table(layout, &["VALUES", ">SOCKETS", "A CHANGED SYSCTL"]);
+    let mut row = |values: &str, count: u64, changes: &str| {
+        let meaning = if count == 0 {
+            Meaning::Faint
+        } else {
+            Meaning::Plain
+        };
+        table.add_row([
+            summary::cell(values, meaning),
+            summary::cell(count, meaning),
+            summary::cell(changes, meaning),
+        ]);
+    };
+    row("none: SO_KEEPALIVE is off", reach.off, "changes nothing");
+    row("* set by the program", reach.own, "changes nothing");
+    row("* some by the program", reach.partly, "changes the others");
+    row(
+        "equal the sysctls",
+        reach.sysctl,
+        "changes them, unless set to the very same",
+    );
+    row("unknown", reach.unknown, "may change them or not");
+    if let Some(left) = reach.outdated_left {
+        let fires = format!("counts once it fires: within {}", Brief(left));
+        row("with an older timer", reach.outdated_timers, &fires);
+    }
+    summary::section(
+        out,
+        layout,
+        "Whose keepalive values ESTABLISHED connections have",
+        &table,
+    )
 }
 
 fn survival(out: &mut dyn Write, report: &Report, top: usize, layout: Layout) -> io::Result<()> {
@@ -204,7 +243,7 @@ fn detection(report: &Report) -> String {
     let in_flight = match report.settings.tunables.in_flight_at_least() {
         Ok(least) => format!(
             "after {} or more ({})",
-            text::full(least),
+            Brief(least),
             tunables::RETRIES2.name
         ),
         Err(why) => format!("after a time that is not known ({why})"),
@@ -232,9 +271,8 @@ fn states(report: &Report, layout: Layout) -> comfy_table::Table {
     table
 }
 
-fn protection(report: &Report, layout: Layout) -> comfy_table::Table {
+fn protection(counts: Protection, layout: Layout) -> comfy_table::Table {
     let mut table = summary::table(layout, &["KEEPALIVE", ">IPv4", ">IPv6", "WHAT IT MEANS"]);
-    let counts = report.protection;
     let mut row = |name: &str, counts: ByFamily, meaning: Meaning, text: &str| {
         let meaning = if counts.total() == 0 {
             Meaning::Faint

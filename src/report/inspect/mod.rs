@@ -1,6 +1,8 @@
 //! What an inspection found: the report, and a socket as JSON shows it. Field names are promises.
 
+mod keepalive;
 mod processes;
+mod reach;
 mod socket;
 mod sorted;
 
@@ -8,11 +10,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use crate::domain::prediction::Prediction;
-use crate::domain::seconds;
+use crate::domain::seconds::{self, Seconds};
 use crate::domain::socket::{Enabled, Socket};
 use crate::domain::state::{State, StateSet};
 use crate::domain::survival::Verdict;
@@ -21,32 +24,37 @@ use crate::domain::wheel::TickRate;
 use crate::plan::inspect::Plan;
 use crate::run::inspect::{Event, Incomplete, Namespace, Row, SourceUsed};
 pub(crate) use processes::{Counts, Processes, rest};
+pub(crate) use reach::Reach;
 pub(crate) use socket::SocketReport;
 pub(crate) use sorted::Kept;
 
-/// The report of `kalive inspect`, but for the sockets, which are printed as they are read.
-#[derive(Clone, Debug, Serialize)]
+/// The report of kalive inspect, but for the sockets, which are printed as they are read.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Report {
-    /// Whether the run reached its end.
+    /// Whether the run reached its end: false after a signal.
     pub(crate) complete: bool,
     /// When a round of --watch began (RFC 3339); absent without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) at: Option<String>,
-    /// The settings of the namespace that kalive runs in; of the one that was asked for with --netns.
+    /// Those of the namespace that kalive runs in; of the one that was asked for with --netns.
     #[serde(flatten)]
     pub(crate) settings: Settings,
-    /// Sockets by state, of those that pass the filter; states that were not asked for are absent.
+    /// Sockets by state, of those that pass the filter; those that were not asked for are left out.
     #[serde(serialize_with = "states")]
+    #[schemars(with = "BTreeMap<State, ByFamily>", extend("propertyNames" = {"$ref": "#/$defs/State"}))]
     pub(crate) states: BTreeMap<State, ByFamily>,
-    /// The ESTABLISHED ones among them.
-    pub(crate) protection: Protection,
-    /// What --survives asked; null if it did not.
+    /// The ESTABLISHED ones among them; null where --state leaves those out.
+    pub(crate) protection: Option<Protection>,
+    /// For which of them the keepalive sysctls decide; null unless --options asked the sockets.
+    pub(crate) sysctls_reach: Option<Reach>,
+    /// The connections' verdicts together; null without --survives.
     pub(crate) survives: Option<Survives>,
-    /// The same by process: null unless --survives asked, or the format needs it.
+    /// The connections by the program that holds them, most at risk first; null without --survives.
+    #[schemars(with = "Option<Vec<processes::ByProcess<'static>>>")]
     pub(crate) processes: Option<Processes>,
     /// How many sockets pass the filter.
     pub(crate) count: u64,
-    /// Where the sockets come from; null if none was read.
+    /// Where the sockets come from; null if they could not be read.
     pub(crate) source: Option<SourceUsed>,
     /// Each network namespace that was looked into.
     pub(crate) namespaces: Vec<NamespaceReport>,
@@ -55,19 +63,24 @@ pub(crate) struct Report {
 }
 
 /// The settings of a network namespace, and what they come to.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Settings {
+    /// The kernel's tunables by name. Times are in seconds, and then the name ends in _s.
     #[serde(serialize_with = "tunables")]
     pub(crate) tunables: Arc<Values>,
     /// The kernel's ticks a second, `CONFIG_HZ`; null if not known, and then the worst is assumed.
     pub(crate) hz: TickRate,
+    /// Why hz is null; absent if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hz_unknown: Option<&'static str>,
     /// When a socket with SO_KEEPALIVE that follows the sysctls notices a silent peer.
     #[serde(flatten)]
     pub(crate) detection: Detection,
 }
 
 /// A network namespace.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Namespace")]
 pub(crate) struct NamespaceReport {
     /// Its number, as in `net:[4026531840]`; null in a copy of /proc.
     pub(crate) netns: Option<u64>,
@@ -88,20 +101,24 @@ pub(crate) struct NamespaceReport {
 }
 
 /// How many ESTABLISHED connections would outlive so much silence on the path.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
 pub(crate) struct Survives {
     /// After so much silence the path forgets a connection.
     #[serde(rename = "timeout_s", serialize_with = "seconds::serialize")]
+    #[schemars(with = "Seconds")]
     pub(crate) limit: Duration,
     #[serde(flatten)]
     pub(crate) verdicts: Verdicts,
 }
 
 /// How many connections got which verdict.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Verdicts {
+    /// The middlebox may forget it, and nobody would notice.
     pub(crate) at_risk: u64,
+    /// Two keepalive probes or more are sent in time.
     pub(crate) protected: u64,
+    /// What is known does not tell.
     pub(crate) unknown: u64,
 }
 
@@ -116,22 +133,27 @@ impl Verdicts {
 }
 
 /// When a silent peer is noticed, or why that is not known.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub(crate) struct Detection {
+    /// When an idle socket with SO_KEEPALIVE that sets no values of its own notices a silent peer; null if the
+    /// tunables are not known.
     pub(crate) detection: Option<Prediction>,
+    /// Why detection is null; absent if it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) detection_unknown: Option<String>,
 }
 
 /// How many sockets, by address family. An IPv6 socket that talks IPv4 counts as IPv6.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct ByFamily {
+    /// Sockets of IPv4.
     pub(crate) ipv4: u64,
+    /// Sockets of IPv6.
     pub(crate) ipv6: u64,
 }
 
 /// How many ESTABLISHED connections have which keepalive, by the option, else the armed timer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Protection {
     /// SO_KEEPALIVE is set.
     pub(crate) on: ByFamily,
@@ -156,7 +178,7 @@ impl ByFamily {
 }
 
 impl Settings {
-    fn new(tunables: &Arc<Values>, rate: TickRate) -> Self {
+    fn new(tunables: &Arc<Values>, rate: TickRate, copied: bool) -> Self {
         let (detection, detection_unknown) = match tunables.detection(rate) {
             Ok(prediction) => (Some(prediction), None),
             Err(why) => (None, Some(why)),
@@ -164,6 +186,11 @@ impl Settings {
         Self {
             tunables: Arc::clone(tunables),
             hz: rate,
+            hz_unknown: match rate {
+                TickRate::Known(_) => None,
+                TickRate::Unknown if copied => Some("a copy of /proc does not tell it"),
+                TickRate::Unknown => Some("the resolution of CLOCK_MONOTONIC_COARSE is no tick"),
+            },
             detection: Detection {
                 detection,
                 detection_unknown,
@@ -175,13 +202,19 @@ impl Settings {
 impl Report {
     /// The report before anything was read.
     pub(crate) fn new(plan: &Plan) -> Self {
+        let asked = plan.filter.states.contains(State::Established);
         let not_read = Values::read(|_| Err(String::from("not read")));
         Self {
             complete: false,
             at: None,
-            settings: Settings::new(&Arc::new(not_read), TickRate::Unknown),
+            settings: Settings::new(
+                &Arc::new(not_read),
+                TickRate::Unknown,
+                matches!(plan.source, crate::plan::inspect::Source::Copy(_)),
+            ),
             states: counted_states(plan.filter.states),
-            protection: Protection::default(),
+            protection: asked.then(Protection::default),
+            sysctls_reach: plan.read.options.then(Reach::default),
             survives: plan.survives.map(|limit| Survives {
                 limit,
                 verdicts: Verdicts::default(),
@@ -214,7 +247,7 @@ impl Report {
     }
 
     fn add_namespace(&mut self, namespace: &Namespace) {
-        let settings = Settings::new(&namespace.tunables, namespace.rate);
+        let settings = Settings::new(&namespace.tunables, namespace.rate, namespace.id.is_none());
         if self.namespaces.is_empty() {
             self.settings = settings.clone();
         }
@@ -238,7 +271,12 @@ impl Report {
         }
         self.states.entry(socket.state).or_default().add(socket);
         if socket.state == State::Established {
-            self.protection.of(row.enabled()).add(socket);
+            if let Some(protection) = &mut self.protection {
+                protection.of(row.enabled()).add(socket);
+            }
+            if let Some(reach) = &mut self.sysctls_reach {
+                reach.add(row);
+            }
             if let Some(processes) = &mut self.processes {
                 processes.add(row);
             }

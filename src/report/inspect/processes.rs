@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 
 use super::Verdicts;
@@ -17,26 +18,32 @@ pub(crate) struct Processes {
 }
 
 /// The connections of one name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Counts {
+    /// How many are ESTABLISHED.
     pub(crate) connections: u64,
+    /// How many of them have SO_KEEPALIVE.
     pub(crate) keepalive: Statuses,
-    /// All zero unless --survives asked.
+    /// How many of them would outlive the silence that --survives asks about.
     pub(crate) verdicts: Verdicts,
 }
 
 /// How many have SO_KEEPALIVE.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Statuses {
+    /// SO_KEEPALIVE is set.
     pub(crate) on: u64,
+    /// It is not.
     pub(crate) off: u64,
+    /// Data in flight hides the keepalive timer, and the option was not read.
     pub(crate) unknown: u64,
 }
 
 /// The connections of the processes of one name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Program")]
 pub(crate) struct ByProcess<'a> {
-    /// Null for those whose holder is not known, or that nobody holds.
+    /// What the program is called (comm); null for those whose holder is not known, or that nobody holds.
     pub(crate) name: Option<&'a str>,
     #[serde(flatten)]
     pub(crate) counts: Counts,

@@ -7,9 +7,8 @@ use std::time::Duration;
 use super::batch::Batch;
 use super::{Incomplete, Options, Row};
 use crate::domain::live_options::Unread;
-use crate::domain::socket::TimerKind;
 use crate::domain::state::State;
-use crate::domain::survival::{self, Armed};
+use crate::domain::survival;
 use crate::plan::inspect::Plan;
 use crate::sys::live_options::Reader;
 
@@ -58,7 +57,7 @@ impl Evidence {
         row.verdict = self
             .limit
             .filter(|_| row.socket.state == State::Established)
-            .map(|limit| survival::judge(&known(&row), limit, row.namespace.rate));
+            .map(|limit| survival::judge(&row.evidence(), limit, row.namespace.rate));
         row
     }
 
@@ -76,26 +75,5 @@ impl Evidence {
                 hides_sockets: false,
                 pids: Vec::new(),
             })
-    }
-}
-
-fn known(row: &Row) -> survival::Evidence {
-    let timer = row.socket.timer;
-    let armed = timer
-        .expires
-        .filter(|_| timer.kind == TimerKind::Keepalive)
-        .map(|left| Armed {
-            left,
-            unanswered: timer.count,
-        });
-    survival::Evidence {
-        enabled: row.enabled(),
-        keepalive: match row.options {
-            Options::Read(options) => Some(options.keepalive),
-            Options::NotAsked | Options::Unknown(_) => None,
-        },
-        armed,
-        suspended: matches!(timer.kind, TimerKind::Retransmit | TimerKind::Persist),
-        silence: row.socket.idle(),
     }
 }

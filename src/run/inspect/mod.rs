@@ -10,11 +10,14 @@ mod source;
 use std::io;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::live_options::{LiveOptions, Unread};
-use crate::domain::socket::{Enabled, Socket};
-use crate::domain::survival::Verdict;
+use crate::domain::notice::{self, Notice};
+use crate::domain::socket::{Enabled, Socket, TimerKind};
+use crate::domain::state::State;
+use crate::domain::survival::{self, Armed, Verdict};
 use crate::domain::tunables::Values;
 use crate::domain::wheel::TickRate;
 use crate::error::Error;
@@ -75,6 +78,36 @@ impl Row<'_> {
     pub(crate) fn enabled(&self) -> Enabled {
         self.options.enabled(self.socket)
     }
+
+    /// How soon it notices a silent peer; `None` in a state in which other timers decide.
+    pub(crate) fn notice(&self) -> Option<Result<Notice, String>> {
+        matches!(self.socket.state, State::Established | State::CloseWait).then(|| {
+            let namespace = self.namespace;
+            notice::notice(&self.evidence(), &namespace.tunables, namespace.rate)
+        })
+    }
+
+    /// All that is known of its keepalive.
+    pub(crate) fn evidence(&self) -> survival::Evidence {
+        let timer = self.socket.timer;
+        let armed = timer
+            .expires
+            .filter(|_| timer.kind == TimerKind::Keepalive)
+            .map(|left| Armed {
+                left,
+                unanswered: timer.count,
+            });
+        survival::Evidence {
+            enabled: self.enabled(),
+            keepalive: match self.options {
+                Options::Read(options) => Some(options.keepalive),
+                Options::NotAsked | Options::Unknown(_) => None,
+            },
+            armed,
+            suspended: matches!(timer.kind, TimerKind::Retransmit | TimerKind::Persist),
+            silence: self.socket.idle(),
+        }
+    }
 }
 
 /// The socket's own options.
@@ -109,8 +142,9 @@ pub(crate) enum Held<'a> {
 }
 
 /// Where the sockets came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Source")]
 pub(crate) enum SourceUsed {
     /// The kernel's NETLINK_SOCK_DIAG.
     Netlink,
@@ -119,7 +153,7 @@ pub(crate) enum SourceUsed {
 }
 
 /// Something that could not be read, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Incomplete {
     /// What is missing from the result.
     pub(crate) what: String,
@@ -128,7 +162,7 @@ pub(crate) struct Incomplete {
     /// Whether sockets may be missing, and not only what is known of them.
     #[serde(skip)]
     pub(crate) hides_sockets: bool,
-    /// The processes or threads concerned.
+    /// The processes or threads concerned; absent where it is not about processes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) pids: Vec<u32>,
 }

@@ -78,7 +78,16 @@ fn one(target: &NetnsTarget, proc: &Proc, own: Option<u64>) -> Result<Found> {
             path
         }
     };
-    let netns = NetNs::open(&path).during(|| format!("open {}", path.display()))?;
+    let netns = NetNs::open(&path).map_err(|cause| match cause.kind() {
+        io::ErrorKind::PermissionDenied => Error::Unsupported(format!(
+            "open {}: {cause}: a namespace of others takes CAP_SYS_PTRACE and CAP_SYS_ADMIN: run with sudo",
+            path.display()
+        )),
+        _ => Error::System {
+            operation: format!("open {}", path.display()),
+            cause,
+        },
+    })?;
     let id = netns.id().during(|| format!("fstat {}", path.display()))?;
     found.id = Some(id);
     found.own = own == Some(id);

@@ -193,11 +193,18 @@ impl Proc {
             Source::Auto | Source::Netlink | Source::Proc => (Path::new("/proc"), true),
             Source::Copy(copy) => (copy.as_path(), false),
         };
-        if !root.is_dir() {
-            return Err(Error::Usage(format!(
-                "{} is not a directory: --proc takes a copy of /proc, in which net/tcp is",
+        let wrong = |what: &str| {
+            Err(Error::Usage(format!(
+                "{} {what}: --proc takes a copy of /proc, in which net/tcp is",
                 root.display()
-            )));
+            )))
+        };
+        if !root.is_dir() {
+            return wrong("is not a directory");
+        }
+        let is_proc = |table: &&str| root.join(table).exists();
+        if !live && !["net/tcp", "net/tcp6"].iter().any(is_proc) {
+            return wrong("has no net/tcp");
         }
         Ok(Self {
             root: root.to_owned(),

@@ -61,6 +61,7 @@ impl<'s> Context<'s> {
         End {
             phase,
             outcome,
+            at: None,
             errno: None,
             after,
             counted_from,

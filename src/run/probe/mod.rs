@@ -28,6 +28,11 @@ use session::Session;
 /// What happens to a target, in this order; rounds many times.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
+    /// It has no address that could be tried.
+    Unresolved {
+        target: usize,
+        why: String,
+    },
     /// An address did not let us connect; another may.
     Failed {
         target: usize,
@@ -50,6 +55,19 @@ pub(crate) enum Event {
         target: usize,
         end: Box<End>,
     },
+}
+
+impl Event {
+    /// Which target it happens to.
+    pub(crate) fn target(&self) -> usize {
+        let (Self::Unresolved { target, .. }
+        | Self::Failed { target, .. }
+        | Self::Connected { target, .. }
+        | Self::Round { target, .. }
+        | Self::PeerSpoke { target, .. }
+        | Self::Ended { target, .. }) = self;
+        *target
+    }
 }
 
 /// An address that did not let us connect.
@@ -88,7 +106,7 @@ pub(crate) struct Round {
 }
 
 /// What a round is of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum RoundKind {
     /// A keepalive probe, answered by the kernel at the far end.
@@ -100,16 +118,19 @@ pub(crate) enum RoundKind {
 }
 
 /// Where in its life a target ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Phase {
+    /// While it was being made.
     Connect,
+    /// With nothing in flight.
     Idle,
+    /// With data unacknowledged.
     InFlight,
 }
 
 /// From when the time to the end counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum CountedFrom {
     /// From the call of connect.
@@ -127,6 +148,8 @@ pub(crate) enum CountedFrom {
 pub(crate) struct End {
     pub(crate) phase: Phase,
     pub(crate) outcome: Outcome,
+    /// When, after the connection was made; `None` where none was.
+    pub(crate) at: Option<Duration>,
     pub(crate) errno: Option<i32>,
     pub(crate) after: Duration,
     pub(crate) counted_from: CountedFrom,
@@ -163,7 +186,8 @@ const LONGEST_REQUEST: usize = 64 * 1024;
 /// So many timers are served before descriptors are looked at again, whose events have their own time.
 const DUE_AT_ONCE: usize = 16;
 
-/// Probes the targets at `addresses`, which has a list for each. Ends early at a signal, which it returns.
+/// Probes the targets at `addresses`, which has a list for each: an empty one says that it has none. Ends early at
+/// a signal, which it returns, or at an error; what is known of the others by then is told first.
 pub(crate) fn run(
     plan: &Plan,
     addresses: Vec<Vec<SocketAddr>>,
@@ -174,19 +198,32 @@ pub(crate) fn run(
     let settings = settings(plan, addresses.len())?;
     let mut reactor = Reactor::new(interrupts)?;
     let begun = clock::now().during(|| "clock_gettime")?;
-    // Each begins when it is first looked at.
-    let mut queue: BTreeSet<(Moment, usize)> =
-        (0..addresses.len()).map(|target| (begun, target)).collect();
     let mut sessions: Vec<Session> = (0..)
         .zip(addresses)
         .map(|(target, addresses)| Session::new(&settings, target, addresses, begun))
         .collect();
+    let ended = watch_all(&mut sessions, &mut reactor, emit);
+    if !matches!(ended, Err(Error::Output(_))) {
+        for session in &mut sessions {
+            session.interrupt(emit)?;
+        }
+    }
+    ended
+}
+
+/// Until all are over, or a signal or an error comes.
+fn watch_all(
+    sessions: &mut [Session],
+    reactor: &mut Reactor,
+    emit: &mut dyn FnMut(Event) -> Result<()>,
+) -> Result<Option<Interrupt>> {
+    // Each begins when it is first looked at.
+    let mut queue: BTreeSet<(Moment, usize)> = sessions.iter().map(Session::place).collect();
     let mut ready = Vec::new();
-    let mut interrupt = None;
     // Every session that is not over waits for its time.
-    while !queue.is_empty() && interrupt.is_none() {
+    while !queue.is_empty() {
         let until = queue.first().map(|&(wake, _)| wake);
-        interrupt = reactor.wait(until, &mut ready).during(|| "epoll_wait")?;
+        let interrupt = reactor.wait(until, &mut ready).during(|| "epoll_wait")?;
         let woken = clock::now().during(|| "clock_gettime")?;
         let told = ready.iter().map(|ready| (ready.token, Some(*ready)));
         let due = queue
@@ -203,13 +240,13 @@ pub(crate) fn run(
                 continue;
             };
             queue.remove(&session.place());
-            queue.extend(session.step(ready, woken, &reactor, emit)?);
+            queue.extend(session.step(ready, woken, reactor, emit)?);
+        }
+        if interrupt.is_some() {
+            return Ok(interrupt);
         }
     }
-    for session in &mut sessions {
-        session.interrupt(emit)?;
-    }
-    Ok(interrupt)
+    Ok(None)
 }
 
 fn settings(plan: &Plan, targets: usize) -> Result<Settings<'_>> {

@@ -117,7 +117,6 @@ impl<'s> Open<'s> {
         context: &Context,
         emit: Emit,
     ) -> Result<Option<End>> {
-        let silence = |until: Moment, watch: &Watch| until.since(watch.heard());
         if is_ready {
             error_queue::take(&self.connection);
             if let Some(error) = take_error(&self.connection)? {
@@ -126,8 +125,7 @@ impl<'s> Open<'s> {
             match self.receive(instant, context, emit)? {
                 Received::More => {}
                 Received::Fin => {
-                    let after = silence(instant.event, &self.watch);
-                    return Ok(Some(self.end(Outcome::Closed, after, context)));
+                    return Ok(Some(self.end(Outcome::Closed, instant.event, context)));
                 }
                 Received::Failed(error) => {
                     return self.died(error, instant, context, emit).map(Some);
@@ -137,7 +135,8 @@ impl<'s> Open<'s> {
         if let Some(error) = self.look(instant, context, emit)? {
             return self.died(error, instant, context, emit).map(Some);
         }
-        if let Some(sent) = self.application.overdue(instant.now) {
+        let now = instant.now;
+        if let Some(sent) = self.application.overdue(now) {
             let at = sent.since(self.since);
             let round = Round {
                 kind: RoundKind::Heartbeat,
@@ -150,17 +149,17 @@ impl<'s> Open<'s> {
                 round,
             })?;
         }
-        if let Some(sent) = self.application.unresponsive(instant.now) {
-            let after = instant.now.since(sent);
+        if let Some(sent) = self.application.unresponsive(now) {
             let from = CountedFrom::HeartbeatSent;
-            let end = context.end(Phase::Idle, Outcome::Unresponsive, from, after);
+            let end = context.end(Phase::Idle, Outcome::Unresponsive, from, now.since(sent));
             return Ok(Some(End {
                 answered_otherwise: self.application.answered_otherwise(),
+                at: Some(now.since(self.since)),
                 ..end
             }));
         }
-        if self.is_enough(context, instant.now) {
-            let end = self.end(Outcome::Alive, silence(instant.now, &self.watch), context);
+        if self.is_enough(context, now) {
+            let end = self.end(Outcome::Alive, now, context);
             return Ok(Some(End {
                 still_established: true,
                 ..end
@@ -174,7 +173,7 @@ impl<'s> Open<'s> {
         let last = self.watch.end();
         self.tell(last, now, context, emit)?;
         let Some((sent, rto)) = self.application.unacknowledged() else {
-            return Ok(self.end(Outcome::Interrupted, now.since(self.watch.heard()), context));
+            return Ok(self.end(Outcome::Interrupted, now, context));
         };
         let after = now.since(sent);
         let end = context.end(
@@ -185,17 +184,23 @@ impl<'s> Open<'s> {
         );
         let predicted = retransmission(rto, &self.watch.options(), context.settings);
         Ok(End {
+            at: Some(now.since(self.since)),
             predicted: Some(predicted),
             ..end
         })
     }
 
-    fn end(&self, outcome: Outcome, after: Duration, context: &Context) -> End {
+    /// An end at this moment that counts from the last segment received.
+    fn end(&self, outcome: Outcome, now: Moment, context: &Context) -> End {
         let phase = match self.application.unacknowledged() {
             Some(_) => Phase::InFlight,
             None => Phase::Idle,
         };
-        context.end(phase, outcome, CountedFrom::LastSegmentReceived, after)
+        let after = now.since(self.watch.heard());
+        End {
+            at: Some(now.since(self.since)),
+            ..context.end(phase, outcome, CountedFrom::LastSegmentReceived, after)
+        }
     }
 
     /// Sees what happened since the last look, and sends what is due. Gives the error with which the
@@ -310,6 +315,7 @@ impl<'s> Open<'s> {
         let predicted = rule.filter(|_| !still_established && outcome != Outcome::Reset);
         let within = predicted.filter(|_| end.suspended.is_zero());
         Ok(End {
+            at: Some(instant.event.since(self.since)),
             errno: Some(errno),
             predicted,
             within_prediction: within.map(|window| is_within(&window, end.after, context)),

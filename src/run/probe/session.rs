@@ -86,6 +86,7 @@ impl<'s> Session<'s> {
         let now = clock::now().during(|| "clock_gettime")?;
         let end = match std::mem::replace(&mut self.stage, Stage::Over) {
             Stage::Over => return Ok(()),
+            Stage::New if self.untried.as_slice().is_empty() => return Ok(()),
             Stage::New => self.not_connected(Outcome::Interrupted, Duration::ZERO),
             Stage::Connecting { since, .. } => {
                 self.not_connected(Outcome::Interrupted, now.since(since))

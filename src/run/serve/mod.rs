@@ -1,29 +1,33 @@
 //! The far end: accepts, greets, echoes, speaks when a control connection asks, and tells what it sees as
 //! events. One thread, one epoll. Whoever is slow or hostile costs nothing but his own session.
 
+mod ages;
 mod control;
 mod session;
 mod speaking;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::domain::moment::Moment;
 use crate::domain::serve::{Outcome, Token, greeting};
-use crate::error::{During as _, Result};
+use crate::error::{During as _, Error, Result};
 use crate::plan::serve::Plan;
 use crate::sys::clock;
 use crate::sys::limits;
 use crate::sys::reactor::{Interest, Reactor, Ready};
 use crate::sys::signals::Interrupt;
 
+use ages::Ages;
 use session::{Session, Slot, Table};
 
 /// More than one client opens at once: a full queue costs its clients a second each.
@@ -66,15 +70,22 @@ pub(crate) enum Event {
 }
 
 /// Why somebody is not served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Refusal {
+    /// The address is none of those of --allow.
     NotAllowed,
+    /// There are as many sessions as --max-sessions allows.
+    #[serde(rename = "max-sessions")]
     Full,
+    /// There are as many of this address as --max-sessions-per-client allows.
+    #[serde(rename = "max-sessions-per-client")]
     ClientFull,
 }
 
 /// How a session ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Ended {
     /// The client's FIN.
     Closed,
@@ -86,8 +97,8 @@ pub(crate) enum Ended {
     TooOld,
     /// It said what is not of the language.
     Malformed,
-    /// Another error, of this number.
-    Failed(i32),
+    /// Another error.
+    Failed(#[serde(skip)] i32),
 }
 
 /// Opens a listener. `[::]` takes IPv4 too.
@@ -106,7 +117,19 @@ pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener> {
         socket.listen(BACKLOG)?;
         Ok(socket.into())
     };
-    open().during(|| format!("listen on {address}"))
+    open().map_err(|cause| match cause.kind() {
+        io::ErrorKind::PermissionDenied => Error::Unsupported(format!(
+            "listen on {address}: {cause}: a port below 1024 takes CAP_NET_BIND_SERVICE: run with sudo, or take a higher one"
+        )),
+        io::ErrorKind::AddrInUse => Error::Unsupported(format!(
+            "listen on {address}: {cause}: kalive inspect -s --state listen --local :{} shows by whom; or take another --listen",
+            address.port()
+        )),
+        _ => Error::System {
+            operation: format!("listen on {address}"),
+            cause,
+        },
+    })
 }
 
 /// Serves until a signal or until `stop` is readable, and returns the signal.
@@ -140,7 +163,7 @@ pub(crate) fn run(
         random: File::open("/dev/urandom").during(|| "open /dev/urandom")?,
         table: Table::default(),
         clients: HashMap::new(),
-        ages: VecDeque::new(),
+        ages: Ages::default(),
         looks: BinaryHeap::new(),
         exhausted: None,
         tell,
@@ -157,8 +180,7 @@ struct Server<'a> {
     table: Table,
     /// How many sessions each address has.
     clients: HashMap<IpAddr, u32>,
-    /// Sessions in the order in which they become too old.
-    ages: VecDeque<(Moment, Slot)>,
+    ages: Ages,
     /// When to look after sessions on which something was said.
     looks: BinaryHeap<Reverse<(Moment, Slot)>>,
     /// Until when no connection is taken, for want of descriptors.
@@ -191,8 +213,10 @@ impl Server<'_> {
 
     fn next_moment(&self) -> Option<Moment> {
         let look = self.looks.peek().map(|Reverse((at, _))| *at);
-        let old = self.ages.front().map(|(at, _)| *at);
-        [look, old, self.exhausted].into_iter().flatten().min()
+        [look, self.ages.next(), self.exhausted]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn keep_time(&mut self) -> Result<()> {
@@ -203,10 +227,7 @@ impl Server<'_> {
             self.looks.pop();
             self.look_after(slot, now)?;
         }
-        while let Some((at, slot)) = self.ages.front().copied()
-            && at <= now
-        {
-            self.ages.pop_front();
+        while let Some(slot) = self.ages.take(now) {
             self.end(slot, Ended::TooOld)?;
         }
         if self.exhausted.is_some_and(|until| until <= now) {
@@ -275,7 +296,7 @@ impl Server<'_> {
                 .during(|| "epoll_ctl")?;
         }
         if let Some(at) = too_old(now, self.plan.age) {
-            self.ages.push_back((at, slot));
+            self.ages.add(at, slot, &self.table);
         }
         (self.tell)(Event::Accepted { peer })
     }

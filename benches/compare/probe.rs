@@ -1,14 +1,6 @@
-//! How exact `kalive probe` is and what it costs, in a lab. `cargo bench --bench probe` prints Markdown.
-//!
-//! The truth about an end is the kernel's own event: when it gives a silent peer up it sends a RST, which a
-//! packet socket sees with the kernel's timestamp, as it saw the last segment that came before.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::indexing_slicing,
-    clippy::cast_precision_loss,
-    reason = "a bench prints, and may panic"
-)]
+//! How exact `kalive probe` is and what it costs, in a lab. The truth about an end is the kernel's own event:
+//! when it gives a silent peer up it sends a RST, which a packet socket sees with the kernel's timestamp, as it
+//! saw the last segment that came before.
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, IoSliceMut};
@@ -17,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use kalive::lab::{Behaviour, Change, FarEnd, Lab, Path, Plan, become_root, servers};
+use kalive::lab::{Behaviour, Change, FarEnd, Lab, Path, Plan, servers};
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt,
     sockopt::ReceiveTimestampns,
@@ -25,11 +17,12 @@ use nix::sys::socket::{
 use serde_json::Value;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::{KALIVE, child};
+
 /// How many ends are compared.
 const ENDS: usize = 50;
 
-fn main() {
-    become_root().unwrap();
+pub(crate) fn exactness_and_costs() {
     exactness();
     costs();
 }
@@ -43,7 +36,7 @@ fn lab() -> Lab {
 }
 
 fn probe(lab: &Lab, line: &str) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kalive"));
+    let mut command = Command::new(KALIVE);
     command
         .args(["probe", "-o", "ndjson"])
         .args(line.split_whitespace())
@@ -219,40 +212,17 @@ fn cost(targets: usize, options: &str) -> Cost {
         if line.contains("\"event\":\"connected\"") {
             connected += 1;
             if connected == targets {
-                from = (Instant::now(), processor(&child));
+                from = (Instant::now(), child::processor(&child));
             }
         } else if line.contains("\"event\":\"ended\"") && share == 0.0 {
             let passed = from.0.elapsed().as_secs_f64();
-            share = (processor(&child).saturating_sub(from.1)).as_secs_f64() / passed * 100.0;
+            share =
+                (child::processor(&child).saturating_sub(from.1)).as_secs_f64() / passed * 100.0;
         }
     }
     Cost {
         rounds,
         share,
-        memory: wait(child),
+        memory: child::wait(child, &[0]),
     }
-}
-
-/// The processor time that the child has used so far, by the scheduler's own count.
-fn processor(child: &Child) -> Duration {
-    let path = format!("/proc/{}/schedstat", child.id());
-    let text = std::fs::read_to_string(path).unwrap();
-    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
-}
-
-/// Waits for the child; its largest resident memory in KiB.
-#[expect(
-    unsafe_code,
-    reason = "std does not give the resources that a child used"
-)]
-fn wait(child: Child) -> i64 {
-    // SAFETY: rusage is plain numbers, for which zero is a value.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    let pid = libc::pid_t::try_from(child.id()).unwrap();
-    let mut status = 0;
-    // SAFETY: both pointers are to values that live across the call; the child was not waited for yet.
-    let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
-    assert_eq!((waited, status), (pid, 0), "the measured probe failed");
-    drop(child);
-    usage.ru_maxrss
 }

@@ -1,25 +1,22 @@
-//! `kalive inspect` beside `ss`, in one run, on loopback sockets of several processes in a private network
-//! namespace. `cargo bench --bench inspect` prints a Markdown table; ratios count, not the times of one machine.
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    clippy::indexing_slicing,
-    reason = "a bench prints, and may panic"
-)]
+//! `kalive inspect` beside `ss` and the bare kernel dump, on loopback sockets of several processes in a private
+//! network namespace.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use kalive::lab::{Lab, Plan, become_root};
+use kalive::lab::{Lab, Plan};
+
+use crate::{KALIVE, child, dump};
 
 /// How many times each command runs; the median counts.
 const RUNS: usize = 9;
 /// A process may hold this many descriptors here.
 const SOCKETS_A_PROCESS: usize = 19_000;
 
-const KALIVE: &str = env!("CARGO_BIN_EXE_kalive");
+/// The first argument of a process that only holds sockets.
+pub(crate) const HOLD_SOCKETS: &str = "hold-sockets";
 const WITHOUT_OWNERS: &str =
     "inspect -s --state all --columns state,local,peer,keepalive,idle,timer,user";
 const WITH_OWNERS: &str = "inspect -s --state all";
@@ -27,17 +24,13 @@ const WITH_OPTIONS: &str = "inspect -s --state all --options";
 const VERDICTS: &str = "inspect -s --state all --options --survives 350s -o ndjson";
 const METRICS: &str = "inspect --options --survives 350s -o openmetrics";
 
-fn main() {
-    let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() == Some("hold-sockets") {
-        return hold_sockets(arguments.next().unwrap().parse().unwrap());
-    }
-    become_root().unwrap();
+pub(crate) fn compare_all() {
     let lab = Lab::build(&Plan::default()).unwrap();
     println!("| sockets | work | time | peer | its time | ratio | memory |");
     println!("|---:|---|---:|---|---:|---:|---:|");
     let mut holders = hold(&lab, 38_000);
     compare(&lab, 38_000, WITHOUT_OWNERS, "ss -tanoi");
+    beside_the_dump(&lab, 38_000);
     compare(&lab, 38_000, WITH_OWNERS, "ss -tanop");
     compare(&lab, 38_000, WITH_OPTIONS, "ss -tanop");
     alone(&lab, 38_000, VERDICTS);
@@ -45,6 +38,7 @@ fn main() {
     each_option(&lab, 38_000);
     holders.extend(hold(&lab, 200_000 - 38_000));
     compare(&lab, 200_000, WITHOUT_OWNERS, "ss -tanoi");
+    beside_the_dump(&lab, 200_000);
     alone(&lab, 200_000, WITH_OWNERS);
     alone(&lab, 200_000, WITH_OPTIONS);
     for mut holder in holders {
@@ -60,7 +54,7 @@ fn hold(lab: &Lab, sockets: usize) -> Vec<Child> {
     (0..processes)
         .map(|_| {
             let mut command = Command::new("/proc/self/exe");
-            command.args(["hold-sockets", &(sockets / processes).to_string()]);
+            command.args([HOLD_SOCKETS, &(sockets / processes).to_string()]);
             command.stdin(Stdio::piped()).stdout(Stdio::piped());
             lab.client().adopt(&mut command).unwrap();
             let mut child = command.spawn().unwrap();
@@ -75,7 +69,7 @@ fn hold(lab: &Lab, sockets: usize) -> Vec<Child> {
 }
 
 /// Opens connections to itself, half of them with SO_KEEPALIVE, and keeps them until its input ends.
-fn hold_sockets(sockets: usize) {
+pub(crate) fn hold_sockets(sockets: usize) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let mut held = Vec::with_capacity(sockets);
@@ -107,33 +101,13 @@ fn measure(lab: &Lab, program: &str, line: &str) -> Option<(Duration, i64)> {
     for _ in 0..RUNS {
         let started = Instant::now();
         let child = command.spawn().ok()?;
-        memory = memory.max(wait(&child));
+        // 1 is an answer, such as that connections are at risk.
+        memory = memory.max(child::wait(child, &[0, 1]));
         times.push(started.elapsed());
         times.sort_unstable();
         time = times[times.len() / 2];
     }
     Some((time, memory))
-}
-
-/// Waits for the child; gives its largest resident memory in KiB.
-#[expect(
-    unsafe_code,
-    reason = "std does not give the resources that a child used"
-)]
-fn wait(child: &Child) -> i64 {
-    // SAFETY: rusage is plain numbers, for which zero is a value.
-    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
-    let pid = libc::pid_t::try_from(child.id()).unwrap();
-    let mut status = 0;
-    // SAFETY: both pointers are to values that live across the call; the child was not waited for yet.
-    let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
-    // 1 is an answer, such as that connections are at risk.
-    let answered = libc::WIFEXITED(status) && libc::WEXITSTATUS(status) <= 1;
-    assert!(
-        waited == pid && answered,
-        "the measured command failed: {status}"
-    );
-    usage.ru_maxrss
 }
 
 fn compare(lab: &Lab, sockets: usize, ours: &str, peer: &str) {
@@ -143,8 +117,31 @@ fn compare(lab: &Lab, sockets: usize, ours: &str, peer: &str) {
         println!("skipped: {program} is not installed, so there is nothing to compare with");
         return;
     };
+    row(sockets, ours, time, &format!("`{peer}`"), other, memory);
+}
+
+/// The same list beside what the kernel needs to write all of it, with tcp_info, into our buffer.
+fn beside_the_dump(lab: &Lab, sockets: usize) {
+    let (time, memory) = measure(lab, KALIVE, WITHOUT_OWNERS).unwrap();
+    let mut dumps: Vec<(Duration, usize)> = (0..RUNS)
+        .map(|_| lab.client().run(dump::all).unwrap())
+        .collect();
+    dumps.sort_unstable();
+    let (bare, records) = dumps[dumps.len() / 2];
+    assert!(records >= sockets, "the dump had {records} of {sockets}");
+    row(
+        sockets,
+        WITHOUT_OWNERS,
+        time,
+        "the bare sock_diag dump, unread",
+        bare,
+        memory,
+    );
+}
+
+fn row(sockets: usize, ours: &str, time: Duration, peer: &str, other: Duration, memory: i64) {
     println!(
-        "| {sockets} | `kalive {ours}` | {:.1} ms | `{peer}` | {:.1} ms | {:.2} | {:.1} MiB |",
+        "| {sockets} | `kalive {ours}` | {:.1} ms | {peer} | {:.1} ms | {:.2} | {:.1} MiB |",
         milliseconds(time),
         milliseconds(other),
         time.as_secs_f64() / other.as_secs_f64(),
@@ -176,7 +173,6 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1_000.0
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52 KiB")]
 fn mebibytes(kibibytes: i64) -> f64 {
     kibibytes as f64 / 1_024.0
 }

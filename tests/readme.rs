@@ -1,0 +1,71 @@
+//! Every command line that README.md and the help show is one that kalive takes.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use clap::{CommandFactory as _, Parser as _};
+use kalive::cli::Cli;
+
+const README: &str = include_str!("../README.md");
+
+/// Each `kalive ...` of a line of shell, without what stands before and behind it.
+fn commands(line: &str) -> Vec<Vec<String>> {
+    let line = line.split(" #").next().unwrap_or_default();
+    line.split(['|', ';', '>'])
+        .filter_map(|command| {
+            let words = shlex::split(command.trim())?;
+            let start = words.iter().position(|word| word == "kalive")?;
+            Some(words.into_iter().skip(start).collect::<Vec<_>>())
+        })
+        .collect()
+}
+
+fn parse(words: &[String]) {
+    let parsed = Cli::try_parse_from(words);
+    assert!(parsed.is_ok(), "{words:?}: {}", parsed.unwrap_err());
+    // What kalive lab runs may be kalive again.
+    if let Some(end) = words.iter().position(|word| word == "--") {
+        let inner = words.get(end + 1..).unwrap_or_default();
+        if inner.first().is_some_and(|word| word == "kalive") {
+            parse(inner);
+        }
+    }
+}
+
+#[test]
+fn what_the_readme_shows_is_taken() {
+    let mut shown = 0;
+    let mut language = None;
+    for line in README.lines() {
+        match (line.strip_prefix("```"), language) {
+            (Some(_), Some(_)) => language = None,
+            (Some(opened), None) => language = Some(opened),
+            (None, Some("sh")) | (None, Some("console")) => {
+                let is_shell = language == Some("sh") || line.starts_with("$ ");
+                for words in commands(line).iter().filter(|_| is_shell) {
+                    shown += 1;
+                    parse(words);
+                }
+            }
+            (None, Some(_) | None) => {}
+        }
+    }
+    assert!(shown > 20, "only {shown} commands were found");
+}
+
+#[test]
+fn what_the_help_shows_is_taken() {
+    let mut shown = 0;
+    for command in Cli::command().get_subcommands() {
+        let help = command.get_after_help().map(ToString::to_string);
+        for line in help.unwrap_or_default().lines() {
+            let example = line.trim().split("  ").next().unwrap_or_default();
+            if !line.starts_with("  ") {
+                continue;
+            }
+            for words in commands(example) {
+                shown += 1;
+                parse(&words);
+            }
+        }
+    }
+    assert!(shown > 20, "only {shown} commands were found");
+}
