@@ -9,8 +9,9 @@ use std::time::Duration;
 pub fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| {
         let number = text.trim();
+        let digit = |character: char| character.is_ascii_digit();
         let with_unit = format!("{number}s");
-        if humantime::parse_duration(&with_unit).is_ok() {
+        if number.ends_with(digit) && humantime::parse_duration(&with_unit).is_ok() {
             return format!("a unit is missing: write {with_unit}, {number}m or {number}ms");
         }
         let wrong = match error {

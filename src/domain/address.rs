@@ -123,7 +123,7 @@ impl FromStr for Network {
 /// An IPv6 address without brackets whose last group may as well be meant as a port.
 pub(super) fn v6_and_port(text: &str) -> Option<(&str, u16)> {
     let (address, port) = text.rsplit_once(':')?;
-    let port = port.parse().ok().filter(|&port| port > 0)?;
+    let port = decimal(port).filter(|&port| port > 0)?;
     is_v6(address).then_some((address, port))
 }
 

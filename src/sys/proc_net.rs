@@ -265,7 +265,7 @@ mod tests {
                 assert_eq!(column.to_uppercase(), expected);
             }
             let state = match socket.state {
-                State::NewSynReceived if columns[3] == "03" => 3,
+                State::NewSynReceived if number(columns[3], 16) == 3 => 3,
                 state => state.number(),
             };
             assert_eq!(number(columns[3], 16), u64::from(state));

@@ -3,7 +3,8 @@
 
 use std::collections::VecDeque;
 
-use super::session::{Slot, Table};
+use super::slot::Slot;
+use super::table::Table;
 use crate::domain::moment::Moment;
 
 /// Forgetting takes a look at all, and is not worth it below so many.

@@ -10,7 +10,7 @@ use crate::domain::serve::{Outcome, Reply, Request, Token};
 use crate::error::Result;
 use crate::sys::tcp_info;
 
-use super::session::Slot;
+use super::slot::Slot;
 use super::speaking::{Speaking, Step};
 use super::{Ended, Event, Server, now};
 

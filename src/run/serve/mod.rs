@@ -4,7 +4,9 @@
 mod ages;
 mod control;
 mod session;
+mod slot;
 mod speaking;
+mod table;
 mod turns;
 
 use std::cmp::Reverse;
@@ -29,7 +31,9 @@ use crate::sys::reactor::{Interest, Reactor, Ready};
 use crate::sys::signals::Interrupt;
 
 use ages::Ages;
-use session::{Session, Slot, Table};
+use session::Session;
+use slot::Slot;
+use table::Table;
 use turns::Turns;
 
 /// More than one client opens at once: a full queue costs its clients a second each.

@@ -6,7 +6,7 @@ use crate::domain::moment::Moment;
 use crate::domain::serve::Outcome;
 use crate::sys::tcp_info::TcpInfo;
 
-use super::session::Slot;
+use super::slot::Slot;
 
 /// How soon, and then how often, to look for an answer.
 const FIRST_LOOK: Duration = Duration::from_millis(2);
