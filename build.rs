@@ -1,6 +1,5 @@
 //! Tells the program what it is built from: the commit, as cargo packed it with a crate or as git knows it in a
 //! checkout, else none; the target; the features.
-#![expect(clippy::print_stdout, reason = "that is how a build script speaks")]
 
 use std::fs;
 use std::path::Path;

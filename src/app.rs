@@ -5,6 +5,7 @@ mod hold;
 mod inspect;
 mod probe;
 mod record;
+mod status;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -184,4 +185,64 @@ fn told<T>(measured: Result<T>, name: &str, as_tests: bool, out: &mut dyn Write)
 /// A warning; that it cannot be written is no reason to fail.
 fn warn(err: &mut dyn Write, text: &str) {
     let _: io::Result<()> = writeln!(err, "kalive: {text}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use clap::{CommandFactory as _, FromArgMatches as _};
+
+    use super::*;
+    use crate::hostile::attack_text;
+
+    /// Every flag with a value once.
+    const LINES: [&str; 8] = [
+        "inspect -s --state established,time-wait --local 10.0.0.0/8:80 --peer [::1]:443 --pid 7 --survives 350s",
+        "inspect -s --watch 1s --columns state,local,idle --sort idle --keepalive on --source proc --netns 7",
+        "probe db:5432 [::1]:80 --idle 5s --interval 1s --count 5 --user-timeout 90s --rounds 3 --for 1h",
+        "probe db:1 --send PING\\r\\n\\x00 --expect +PONG --heartbeat 5s --connect-timeout 10s --require alive",
+        "hold db:7117 --max 2h --min 1s --resolution 1s --verify 60s,5m --at-least 350s --sessions 256",
+        "hold db:1 --direction outbound --connect-rate 50 --max 2h -o json",
+        "lab --nat-timeout 5s --on-expiry reset --loss 2.5 --cut-after 3s -- true",
+        "serve --listen [::]:7117 --max-sessions 100 --allow 10.0.0.0/8 --max-session-age 1h",
+    ];
+
+    fn plan(command: &mut clap::Command, line: &str) -> Result<()> {
+        let words = std::iter::once("kalive").chain(line.split_whitespace());
+        let cli = command
+            .try_get_matches_from_mut(words)
+            .and_then(|matches| Cli::from_arg_matches(&matches))
+            .map_err(|error| Error::Usage(error.kind().to_string()))?;
+        match &cli.command {
+            Command::Inspect(args) => plan::inspect::plan(args, cli.global.output).map(drop),
+            Command::Probe(args) => plan::probe::plan(args).map(drop),
+            Command::Hold(args) => {
+                let plan = plan::hold::plan(args)?;
+                let _ = plan.at_most();
+                plan.first().map(drop)
+            }
+            Command::Lab(args) => {
+                let _ = plan::lab::plan(args);
+                Ok(())
+            }
+            Command::Serve(args) => {
+                let _ = plan::serve::plan(args);
+                Ok(())
+            }
+            Command::Completions { .. } | Command::Man { .. } => Ok(()),
+        }
+    }
+
+    #[test]
+    fn hostile_command_lines() {
+        // Made once: that takes longer than everything else.
+        let command = RefCell::new(Cli::command());
+        for line in LINES {
+            plan(&mut command.borrow_mut(), line).unwrap();
+        }
+        attack_text(&LINES, |line| {
+            let _ = plan(&mut command.borrow_mut(), line);
+        });
+    }
 }

@@ -21,6 +21,8 @@ pub mod domain;
 mod error;
 mod exit;
 pub mod generate;
+#[cfg(test)]
+mod hostile;
 pub mod lab;
 mod plan;
 mod render;

@@ -196,7 +196,7 @@ fn capture_a_small_world() {
     in_lab_user_namespace(|| {
         let lab = Lab::build(&Plan::default()).unwrap();
         let captured = lab.client().run(|| {
-            let _world = World::make(Rng::with_seed(0), 100, 4);
+            let _world = World::make(Rng::with_seed(3), 120, 4);
             oracle::datagrams().concat()
         });
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/sock-diag-all");

@@ -4,20 +4,22 @@
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
-    clippy::print_stdout,
     reason = "a test may panic"
 )]
 
 mod common;
 #[path = "common/faults.rs"]
 mod faults;
+#[cfg(test)]
 #[path = "common/lab.rs"]
 mod lab;
 
 use std::collections::VecDeque;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use common::{Connection, kalive, listener};
@@ -485,4 +487,104 @@ fn hold_makes_do_with_the_ports_that_are_left() {
         assert!(found["answered_s"].as_f64() >= Some(3.0), "{report}");
         assert_eq!(found["timeout"], Value::Null);
     });
+}
+
+/// Processes and namespaces that come and go by the hundred while /proc is read: what has gone is nothing that
+/// is missing, and what stays is there in every report.
+#[test]
+fn what_vanishes_from_proc_is_not_missing() {
+    in_lab_user_namespace(|| {
+        let listener = listener(Ipv4Addr::LOCALHOST);
+        let connection = Connection::to(&listener);
+        let local = connection.client_address();
+        let churning = AtomicBool::new(true);
+        std::thread::scope(|scope| {
+            let churns: Vec<_> = (0..4).map(|_| scope.spawn(|| churn(&churning))).collect();
+            let stop = Stop(&churning);
+            let peer = listener.local_addr().unwrap();
+            let line =
+                format!("inspect -s --all-netns --options -o json --local {local} --peer {peer}");
+            for _ in 0..15 {
+                let mut run = kalive();
+                let ended = run_within(run.args(line.split_whitespace()), PATIENCE);
+                assert_eq!(ended.code, Some(0), "{ended:?}");
+                let report = ended.document().unwrap();
+                assert_eq!(report["count"], 1, "{report}");
+                assert_eq!(report["sockets"][0]["keepalive"]["enabled"], false);
+                for gap in rows(&report, "incomplete") {
+                    let why = gap["why"].as_str().unwrap();
+                    assert!(!why.contains("No such"), "{gap}");
+                }
+            }
+            drop(stop);
+            let come: u32 = churns.into_iter().map(|churn| churn.join().unwrap()).sum();
+            println!("{come} processes, each in a namespace of its own, came and went");
+            assert!(come > 0);
+        });
+    });
+}
+
+/// Ends a churn, in a test that fails too.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Starts processes that end at once, each in a new network namespace.
+fn churn(churning: &AtomicBool) -> u32 {
+    let mut come = 0;
+    while churning.load(Ordering::Relaxed) {
+        let mut short = Command::new("true");
+        #[expect(
+            unsafe_code,
+            reason = "there is no safe way to act between fork and exec"
+        )]
+        // SAFETY: unshare is async-signal-safe and the closure does nothing else.
+        unsafe {
+            short.pre_exec(|| Ok(unshare(CloneFlags::CLONE_NEWNET)?));
+        }
+        assert!(short.status().unwrap().success());
+        come += 1;
+    }
+    come
+}
+
+/// A copy of /proc that was made while processes ended, or by who may not read all of it.
+#[test]
+fn holes_in_a_copy_of_proc_are_told() {
+    let copy = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = copy.path().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    let inspect = || {
+        let mut run = kalive();
+        run.args(["inspect", "-s", "-o", "json", "--proc"])
+            .arg(copy.path());
+        run_within(&mut run, PATIENCE)
+    };
+    let none = inspect();
+    assert_eq!(none.code, Some(2), "no table at all: {none:?}");
+    assert!(none.errors.contains("net/tcp: No such file"), "{none:?}");
+    // A table that was cut in the midst of a line; processes without descriptors, stat or a sane one.
+    let table = include_str!("data/proc/net/tcp");
+    write("net/tcp", &table[..table.len() - 70]);
+    write("7/stat", "7 (");
+    write("8/fd/3", "no link");
+    write("9/status", "");
+    std::os::unix::fs::symlink("socket:[", copy.path().join("8/fd/4")).unwrap();
+    let ended = inspect();
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let report = ended.document().unwrap();
+    let told = |what: &str| {
+        let mut gaps = rows(&report, "incomplete").filter_map(|gap| gap["what"].as_str());
+        assert!(gaps.any(|gap| gap.contains(what)), "{what}: {report}");
+    };
+    told("of the lines of");
+    told("the IPv6 sockets");
+    assert!(rows(&report, "sockets").count() > 0, "{report}");
 }

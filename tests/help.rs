@@ -223,6 +223,30 @@ fn a_port_that_is_taken_says_how_to_find_by_whom() {
     assert!(said.contains(&advice), "{said}");
 }
 
+/// A user namespace in which no further one may be made stands for a machine that forbids them.
+#[test]
+fn where_user_namespaces_are_off_the_sysctl_is_named() {
+    let limited = |command: &str| {
+        let script = format!("echo 0 >/proc/sys/user/max_user_namespaces && exec {command}");
+        let mut unshare = std::process::Command::new("unshare");
+        unshare.args(["-Ur", "sh", "-c", &script]).output().unwrap()
+    };
+    if !limited("true").status.success() {
+        println!("skipped: no user namespace can be made");
+        return;
+    }
+    let output = limited(concat!(
+        // Without capabilities the lab needs a user namespace of its own.
+        "setpriv --bounding-set=-all --inh-caps=-all ",
+        env!("CARGO_BIN_EXE_kalive"),
+        " lab -- true"
+    ));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let advice = "user.max_user_namespaces is 0: set it higher with sysctl, or run with sudo";
+    assert!(said.contains(advice), "{said}");
+}
+
 /// In a checkout the program says which commit it is; anywhere else it does not have to.
 #[test]
 fn the_version_is_that_of_the_commit() {

@@ -362,7 +362,7 @@ fn owners_can_be_filtered_by() {
     let nobody = run("inspect -s --process no-such-name");
     let said = String::from_utf8(nobody.stderr).unwrap();
     assert!(
-        said.contains("no process of the name no-such-name"),
+        said.contains("no process named 'no-such-name' is seen"),
         "{said}"
     );
 }

@@ -142,7 +142,7 @@ fn probe_prints_what_its_schema_says() {
         assert!(checker.assert_teeth(&report) > 40);
         checker.assert_seen(&[
             "document",
-            "unresolved",
+            "unmeasured",
             "failed",
             "connected",
             "round",

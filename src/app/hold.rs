@@ -1,8 +1,9 @@
 //! `kalive hold` and its far end, `kalive serve`, from arguments to bytes.
 
-use std::io::{self, Write};
+use std::io::Write;
 
 use super::record::Record;
+use super::status::Status;
 use super::{Picture, Surroundings, told, warn};
 use crate::cli::hold::HoldArgs;
 use crate::cli::serve::ServeArgs;
@@ -27,8 +28,9 @@ pub(super) fn hold(
 ) -> Result<Exit> {
     let plan = plan::hold::plan(args)?;
     let picture = Picture::new(args.svg.as_deref())?;
-    let measured = measure(plan, args, global, surroundings, out, err);
-    let (report, interrupt, recorded) = told(
+    let mut record = args.record.as_deref().map(Record::create).transpose()?;
+    let measured = measure(plan, global, surroundings, record.as_mut(), out, err);
+    let (report, interrupt) = told(
         measured,
         "kalive hold",
         global.output == TestOutput::Junit,
@@ -43,22 +45,22 @@ pub(super) fn hold(
     printed.map_err(Error::Output).and(drawn)?;
     Ok(match (interrupt, report.verdict(report.at_least)) {
         (Some(interrupt), _) => Exit::Interrupted(interrupt),
-        _ if !recorded => Exit::Failed,
+        _ if record.is_some_and(|record| !record.is_whole()) => Exit::Failed,
         (None, Verdict::Holds) => Exit::Holds,
         (None, Verdict::Negative) => Exit::Negative,
         (None, Verdict::Unknown) => Exit::Failed,
     })
 }
 
-/// Carries the measurement out. Tells, too, whether all of it could be recorded, if that was asked.
+/// Carries the measurement out, and records it.
 fn measure(
     mut plan: plan::hold::Plan,
-    args: &HoldArgs,
     global: Global<TestOutput>,
     surroundings: &Surroundings,
+    mut record: Option<&mut Record>,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> Result<(report::hold::Report, Option<Interrupt>, bool)> {
+) -> Result<(report::hold::Report, Option<Interrupt>)> {
     Net::counts_segments()?;
     let room = limits::raise_descriptors().during(|| "RLIMIT_NOFILE")?;
     if let Some(sessions) = plan::hold::room(&plan, room, limits::ephemeral_ports()) {
@@ -71,11 +73,11 @@ fn measure(
             ),
         );
     }
-    let mut record = args.record.as_deref().map(Record::create).transpose()?;
     let addresses = resolve::addresses(&plan.target, plan.families)?;
     let (first, passes) = plan.first()?;
-    let progress = global.progress.decide(surroundings.stderr_is_terminal);
-    if progress || passes > 1 {
+    let terminal = surroundings.stderr_is_terminal;
+    let mut status = Status::new(global.progress.decide(terminal), terminal);
+    if !status.is_silent() || passes > 1 {
         warn(
             err,
             &render::hold::announcement(&plan, first.sessions(), passes),
@@ -84,14 +86,10 @@ fn measure(
     let rate = tick::rate();
     let mut net = Net::new(Reactor::new(Interrupts::hold()?)?, plan.origin.clone());
     let mut report = report::hold::Report::new(&plan);
-    let mut told = false;
     let interrupt = crate::run::hold::run(&plan, &addresses, rate, &mut net, &mut |event| {
         report.add(&event);
         if let Event::Progress(now) = &event {
-            if progress {
-                told = true;
-                let _: io::Result<()> = write!(err, "{}", render::hold::progress(now));
-            }
+            status.show(err, now.elapsed, &render::hold::progress(now));
             return Ok(());
         }
         if let Some(record) = &mut record {
@@ -99,15 +97,12 @@ fn measure(
         }
         render::hold::event(out, global.output, &event).map_err(Error::Output)
     })?;
-    if told {
-        let _: io::Result<()> = writeln!(err);
-    }
+    status.close(err);
     report.conclude(rate);
-    if let Some(record) = &mut record {
+    if let Some(record) = record {
         record.add(err, |file| render::hold::record_report(file, &report));
     }
-    let whole = record.is_none_or(|record| record.is_whole());
-    Ok((report, interrupt, whole))
+    Ok((report, interrupt))
 }
 
 pub(super) fn serve(args: &ServeArgs, global: Global<Output>, out: &mut dyn Write) -> Result<Exit> {

@@ -25,27 +25,17 @@ pub(super) fn probe(
     let plan = plan::probe::plan(args)?;
     let picture = Picture::new(args.svg.as_deref())?;
     let mut renderer = Renderer::new(global.output, surroundings.layout(global.color));
-    let (report, ended) = measure(&plan, &mut renderer, out, err)?;
-    let tells = match &ended {
-        Ok(_) => true,
-        Err(Error::Output(_)) => false,
-        // What one target ran into is no reason to keep what is known of the others.
-        Err(_) => report.has_learned(),
-    };
-    let ended = if tells {
-        let printed = renderer.finish(out, &plan, &report);
-        let drawn = picture.draw(|file, at| render::probe::picture(file, &plan, &report, at));
-        printed.map_err(Error::Output).and(drawn)?;
-        ended
-    } else {
-        told(
-            ended,
-            "kalive probe",
-            global.output == TestOutput::Junit,
-            out,
-        )
-    };
-    Ok(match (ended?, report.holds(&plan)) {
+    let measured = measure(&plan, &mut renderer, out, err);
+    let (report, interrupt) = told(
+        measured,
+        "kalive probe",
+        global.output == TestOutput::Junit,
+        out,
+    )?;
+    let printed = renderer.finish(out, &plan, &report);
+    let drawn = picture.draw(|file, at| render::probe::picture(file, &plan, &report, at));
+    printed.map_err(Error::Output).and(drawn)?;
+    Ok(match (interrupt, report.holds(&plan)) {
         (Some(interrupt), _) => Exit::Interrupted(interrupt),
         (None, Some(true)) => Exit::Holds,
         (None, Some(false)) => Exit::Negative,
@@ -53,36 +43,34 @@ pub(super) fn probe(
     })
 }
 
-/// Probes all targets, and shows what happens; then how that ended.
+/// Probes all targets, and shows what happens.
 fn measure(
     plan: &Plan,
     renderer: &mut Renderer,
     out: &mut dyn Write,
     err: &mut dyn Write,
-) -> Result<(Report, Result<Option<Interrupt>>)> {
-    // Before the signals are held: a resolver that hangs can still be interrupted.
-    let mut unresolved = Vec::new();
-    let mut addresses = Vec::new();
-    for (index, target) in plan.targets.iter().enumerate() {
-        let found = resolve::addresses(target, plan.families);
-        addresses.push(found.unwrap_or_else(|error| {
-            warn(err, &error.to_string());
-            unresolved.push(Event::Unresolved {
-                target: index,
-                why: error.to_string(),
-            });
-            Vec::new()
-        }));
-    }
-    let interrupts = Interrupts::hold()?;
+) -> Result<(Report, Option<Interrupt>)> {
     let mut report = Report::new(plan);
     let mut tell = |event: Event| {
+        if let Event::Unmeasured { why, .. } = &event {
+            warn(err, why);
+        }
         report.add(plan, &event);
         renderer.event(out, &report, &event).map_err(Error::Output)
     };
-    for event in unresolved {
-        tell(event)?;
+    // Before the signals are held: a resolver that hangs can still be interrupted.
+    let mut addresses = Vec::with_capacity(plan.targets.len());
+    for (target, name) in plan.targets.iter().enumerate() {
+        addresses.push(match resolve::addresses(name, plan.families) {
+            Ok(found) => found,
+            Err(error) => {
+                let why = error.to_string();
+                tell(Event::Unmeasured { target, why })?;
+                Vec::new()
+            }
+        });
     }
-    let ended = run::probe::run(plan, addresses, interrupts, &mut tell);
-    Ok((report, ended))
+    let interrupts = Interrupts::hold()?;
+    let interrupt = run::probe::run(plan, addresses, interrupts, &mut tell)?;
+    Ok((report, interrupt))
 }

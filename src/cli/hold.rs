@@ -49,7 +49,8 @@ pub struct HoldArgs {
     #[arg(value_name = "TARGET", value_parser = |text: &str| Target::parse(text, Some(DEFAULT_PORT)))]
     pub target: Target,
 
-    /// The longest silence to try [default: that of --at-least, else 2h]
+    /// The longest silence to try [default: 2h]
+    #[arg(long_help = "The longest silence to try [default: that of --at-least, else 2h]")]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Search")]
     pub max: Option<Duration>,
     /// The shortest silence to try

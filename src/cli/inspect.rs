@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use super::values::{duration, positive};
 use crate::domain::address::AddressPattern;
+use crate::domain::digits::decimal;
 use crate::domain::state::StateSet;
 
 const FOOTER: &str = "More options, such as -o json, and examples: kalive inspect --help";
@@ -64,7 +65,8 @@ pub struct InspectArgs {
         hide_short_help = true
     )]
     pub local: Vec<AddressPattern>,
-    /// Only with this peer: 10.0.0.0/8, :443, [::1]:22
+    /// Which peers.
+    #[arg(help = "Only with this peer: 10.0.0.0/8, :443, [::1]:22")]
     #[arg(long_help = "\
         Only sockets with this peer: ADDRESS, ADDRESS/LENGTH, :PORT, ADDRESS:PORT or [IPV6]:PORT; \
         repeat for any of several")]
@@ -181,10 +183,10 @@ impl FromStr for NetnsTarget {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(match text.parse() {
-            Ok(pid) => Self::Pid(pid),
-            Err(_) if text.contains('/') => Self::Path(PathBuf::from(text)),
-            Err(_) => Self::Name(text.to_owned()),
+        Ok(match decimal(text) {
+            Some(pid) => Self::Pid(pid),
+            None if text.contains('/') => Self::Path(PathBuf::from(text)),
+            None => Self::Name(text.to_owned()),
         })
     }
 }

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum, ValueHint};
 
 use super::target::FamilyArgs;
 use super::values::{duration, positive};
+use crate::domain::digits::decimal;
 use crate::domain::options::{Count, Idle, Interval, UserTimeout};
 use crate::domain::target::Target;
 
@@ -227,9 +228,7 @@ fn interval(text: &str) -> Result<Interval, String> {
 }
 
 fn count(text: &str) -> Result<Count, String> {
-    let number = text
-        .parse()
-        .map_err(|_| format!("'{text}' is not a number from 1 to 127"))?;
+    let number = decimal(text).ok_or_else(|| format!("'{text}' is not a number from 1 to 127"))?;
     Count::new(number).map_err(|error| error.to_string())
 }
 

@@ -7,13 +7,12 @@ use std::time::Duration;
 /// # Errors
 /// What is wrong with the text, and how to write it. A bare number is refused: it has no unit.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    if text.trim().parse::<f64>().is_ok() {
-        let number = text.trim();
-        return Err(format!(
-            "a unit is missing: write {number}s, {number}m or {number}ms"
-        ));
-    }
     humantime::parse_duration(text).map_err(|error| {
+        let number = text.trim();
+        let with_unit = format!("{number}s");
+        if humantime::parse_duration(&with_unit).is_ok() {
+            return format!("a unit is missing: write {with_unit}, {number}m or {number}ms");
+        }
         let wrong = match error {
             // humantime would list every unit that it knows.
             humantime::DurationError::UnknownUnit { unit, .. } => format!("'{unit}' is no unit"),
@@ -39,6 +38,28 @@ pub fn positive(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::attack_text;
+
+    /// What is understood can be printed, and is the same again; and what is advised can be written.
+    #[test]
+    fn hostile_durations() {
+        attack_text(
+            &["90s", "1h 30m", "250ms", "7200", "1.5s", "2days 3us"],
+            |text| match duration(text) {
+                Ok(duration) => {
+                    let printed = humantime::format_duration(duration).to_string();
+                    assert_eq!(super::duration(&printed), Ok(duration), "{printed}");
+                }
+                Err(advice) => {
+                    let advised = advice.strip_prefix("a unit is missing: write ");
+                    if let Some((advised, _)) = advised.and_then(|advised| advised.split_once(','))
+                    {
+                        assert!(duration(advised).is_ok(), "{advised}");
+                    }
+                }
+            },
+        );
+    }
 
     #[test]
     fn durations() {
@@ -46,6 +67,7 @@ mod tests {
             assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)));
         }
         let error = duration("90").unwrap_err();
+        assert!(duration("NaN").unwrap_err().contains("write it like"));
         assert!(error.contains("write 90s"), "{error}");
         for text in [
             "",

@@ -58,6 +58,7 @@ fn short_id(id: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::attack_text;
 
     #[test]
     fn the_conventions_of_the_runtimes() {
@@ -111,10 +112,21 @@ mod tests {
         }
     }
 
-    proptest::proptest! {
-        #[test]
-        fn no_text_panics(text: String) {
-            let _ = name(&text);
-        }
+    /// A name has no more in it than the path.
+    #[test]
+    fn hostile_groups() {
+        let id = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+        let groups = [
+            format!("12:memory:/docker/{id}\n0::/docker/{id}"),
+            format!("0::/kubepods.slice/kubepods-pod1_2.slice/cri-containerd-{id}.scope"),
+            "0::/machine.slice/machine-db.scope".to_owned(),
+            "0::/lxc.payload.web/system.slice/nginx.service\n0::/lxc/web".to_owned(),
+        ];
+        attack_text(&groups.each_ref().map(String::as_str), |cgroup| {
+            if let Some(name) = name(cgroup) {
+                let (_, which) = name.split_once(':').unwrap();
+                assert!(cgroup.contains(which), "{name}");
+            }
+        });
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod address;
 pub(crate) mod container;
+pub(crate) mod digits;
 pub(crate) mod hold;
 pub(crate) mod lab;
 pub mod live_options;

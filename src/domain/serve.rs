@@ -12,6 +12,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::digits::decimal;
 use super::hold::Answer;
 
 /// What a greeting begins with.
@@ -223,7 +224,7 @@ impl Reply {
                 token: token()?,
                 outcome,
                 silence: Duration::from_millis(number(words.next())?),
-                bytes: number(words.next())?,
+                bytes: number(words.next()).and_then(that_can_be_asked)?,
             },
             (None, "pong") => Self::Pong {
                 number: number(words.next())?,
@@ -235,164 +236,44 @@ impl Reply {
     }
 }
 
-/// A decimal number without a sign.
 fn number<T: FromStr>(word: Option<&str>) -> Result<T, Malformed> {
-    word.filter(|word| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()))
-        .and_then(|word| word.parse().ok())
-        .ok_or(Malformed)
+    word.and_then(decimal).ok_or(Malformed)
+}
+
+/// No server is asked for more.
+fn that_can_be_asked(bytes: u32) -> Result<u32, Malformed> {
+    (bytes <= MOST_BYTES).then_some(bytes).ok_or(Malformed)
 }
 
 /// Takes whole lines off the front of what has arrived.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lines {
     held: Vec<u8>,
+    /// A line was too long: nothing that follows is one.
+    refused: bool,
 }
 
 impl Lines {
     /// Adds what has arrived.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.held.extend_from_slice(bytes);
+        if !self.refused {
+            self.held.extend_from_slice(bytes);
+        }
     }
 
     /// The next line with its line feed; an error once a line is longer than `longest`.
     pub(crate) fn next(&mut self, longest: usize) -> Result<Option<Vec<u8>>, Malformed> {
         match self.held.iter().position(|&byte| byte == b'\n') {
             Some(end) if end < longest => Ok(Some(self.held.drain(..=end).collect())),
-            None if self.held.len() < longest => Ok(None),
-            Some(_) | None => Err(Malformed),
+            None if self.held.len() < longest && !self.refused => Ok(None),
+            Some(_) | None => {
+                self.refused = true;
+                self.held = Vec::new();
+                Err(Malformed)
+            }
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn the_lines_are_promises() {
-        let token = Token(0x0123_4567_89ab_cdef);
-        assert_eq!(greeting(token), "kalive-serve/1 0123456789abcdef\n");
-        let speak = Request::Speak {
-            token,
-            bytes: 4,
-            spacing: Duration::from_millis(50),
-        };
-        assert_eq!(speak.encode().trim_end(), "speak 0123456789abcdef 4 50");
-        let spoken = Reply::Spoken {
-            token,
-            outcome: Outcome::Acknowledged,
-            silence: Duration::from_millis(12_345),
-            bytes: 1,
-        };
-        assert_eq!(spoken.encode(), "acknowledged 0123456789abcdef 12345 1\n");
-    }
-
-    #[test]
-    fn what_is_not_of_the_language_is_refused() {
-        let padded = |text: &str| format!("{text:<63}\n");
-        for text in [
-            "",
-            "ping",
-            "ping -1",
-            "ping +1",
-            "ping 1 2",
-            "ping  1",
-            "speak 0123456789abcdef 0 50",
-            "speak 0123456789abcdef 11 50",
-            "speak 0123456789abcdef 1 10001",
-            "speak 0123456789ABCDEF 1 50",
-            "speak 123 1 50",
-            "speak 0123456789abcdef 1",
-            "shout 0123456789abcdef 1 50",
-        ] {
-            assert_eq!(
-                Request::parse(padded(text).as_bytes()),
-                Err(Malformed),
-                "{text}"
-            );
-        }
-        assert_eq!(Request::parse(b"ping 1\n"), Err(Malformed), "not padded");
-        assert!(Request::parse(padded("ping 1").as_bytes()).is_ok());
-        assert_eq!(read_greeting(b"SSH-2.0-OpenSSH_9.6\r\n"), Err(Malformed));
-        assert_eq!(
-            read_greeting(b"kalive-serve/2 0123456789abcdef\n"),
-            Err(Malformed)
-        );
-        assert_eq!(read_greeting(b"kalive-se"), Ok(None));
-        assert_eq!(read_greeting(b""), Ok(None));
-    }
-
-    #[test]
-    fn a_line_that_never_ends_is_refused() {
-        let mut lines = Lines::default();
-        lines.push(b"ab\ncd");
-        assert_eq!(lines.next(4), Ok(Some(b"ab\n".to_vec())));
-        assert_eq!(lines.next(4), Ok(None));
-        lines.push(b"ef");
-        assert_eq!(lines.next(4), Err(Malformed));
-    }
-
-    fn replies() -> impl Strategy<Value = Reply> {
-        let outcome = prop_oneof![
-            Just(Outcome::Acknowledged),
-            Just(Outcome::Reset),
-            Just(Outcome::Silence)
-        ];
-        prop_oneof![
-            any::<u32>().prop_map(|number| Reply::Pong { number }),
-            any::<u64>().prop_map(|token| Reply::NoSession {
-                token: Token(token)
-            }),
-            (any::<u64>(), outcome, 0_u64..1 << 40, 0_u32..=MOST_BYTES).prop_map(
-                |(token, outcome, silence, bytes)| Reply::Spoken {
-                    token: Token(token),
-                    outcome,
-                    silence: Duration::from_millis(silence),
-                    bytes,
-                }
-            ),
-        ]
-    }
-
-    fn requests() -> impl Strategy<Value = Request> {
-        prop_oneof![
-            any::<u32>().prop_map(|number| Request::Ping { number }),
-            (any::<u64>(), 1..=MOST_BYTES, 0_u64..=10_000).prop_map(|(token, bytes, spacing)| {
-                Request::Speak {
-                    token: Token(token),
-                    bytes,
-                    spacing: Duration::from_millis(spacing),
-                }
-            }),
-        ]
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_written_is_read_again(request in requests(), reply in replies(), token: u64) {
-            let line = request.encode();
-            prop_assert_eq!(line.len(), REQUEST);
-            prop_assert_eq!(Request::parse(line.as_bytes()), Ok(request));
-            let line = reply.encode();
-            prop_assert!(line.len() <= REQUEST, "an answer is never longer than its question");
-            prop_assert_eq!(Reply::parse(line.as_bytes()), Ok(reply));
-            let line = greeting(Token(token));
-            prop_assert_eq!(line.len(), GREETING_LENGTH);
-            prop_assert_eq!(read_greeting(line.as_bytes()), Ok(Some(Token(token))));
-        }
-
-        #[test]
-        fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..100), longest in 0_usize..80) {
-            let _ = Request::parse(&bytes);
-            let _ = Reply::parse(&bytes);
-            let _ = read_greeting(&bytes);
-            let mut lines = Lines::default();
-            lines.push(&bytes);
-            while let Ok(Some(line)) = lines.next(longest) {
-                prop_assert!(line.len() <= longest);
-            }
-        }
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 //! names them. A number that we do not know keeps its number.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -161,22 +162,20 @@ impl StateSet {
     }
 
     /// What a user may write for each: `all` and RFC 9293's names, and beside each the other names of it.
-    pub fn names() -> impl Iterator<Item = (String, Vec<String>)> {
+    pub fn names() -> impl Iterator<Item = (String, BTreeSet<String>)> {
         let row = |&(_, _, name, short): &(State, u8, &str, &str)| {
-            let other = ALIASES.iter().filter(move |alias| alias.1 == name);
-            let others = [short].into_iter().chain(other.map(|alias| alias.0));
-            let both = others
-                .chain([name])
-                .flat_map(|name| [name.to_owned(), name.replace('-', "_")]);
-            let lower = both.map(|name| name.to_lowercase());
-            (
-                name.to_lowercase(),
-                lower
-                    .filter(|other| *other != name.to_lowercase())
-                    .collect(),
-            )
+            let also = ALIASES.iter().filter(|alias| alias.1 == name);
+            let mut others: BTreeSet<String> = [name, short]
+                .into_iter()
+                .chain(also.map(|alias| alias.0))
+                .map(str::to_lowercase)
+                .flat_map(|other| [other.replace('-', "_"), other])
+                .collect();
+            let name = name.to_lowercase();
+            others.remove(&name);
+            (name, others)
         };
-        std::iter::once((String::from("all"), Vec::new())).chain(NAMES.iter().map(row))
+        std::iter::once((String::from("all"), BTreeSet::new())).chain(NAMES.iter().map(row))
     }
 
     /// From what a user writes: RFC 9293's and ss's names in any case, with `_` for `-` too, or `all`.
@@ -227,6 +226,20 @@ mod tests {
         }
         assert_eq!(State::Unknown(13).to_string(), "UNKNOWN-13");
         assert_eq!(StateSet::named("established!"), None);
+    }
+
+    #[test]
+    fn every_name_that_is_offered_is_understood() {
+        for (name, others) in StateSet::names() {
+            for other in &others {
+                assert_eq!(StateSet::named(other), StateSet::named(&name), "{other}");
+            }
+            assert!(StateSet::named(&name).is_some(), "{name}");
+        }
+        let of = |wanted: &str| StateSet::names().find(|(name, _)| name == wanted);
+        let others = of("time-wait").unwrap().1;
+        assert!(others.contains("time_wait"), "{others:?}");
+        assert!(of("listen").unwrap().1.into_iter().eq(["listening"]));
     }
 
     #[test]

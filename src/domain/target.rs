@@ -1,9 +1,10 @@
 //! A host and a port to connect to, and over which address families.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::address::{is_v6, v6_and_port};
+use super::digits::decimal;
 
 /// Where to connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,24 +19,20 @@ impl Target {
     /// # Errors
     /// What is wrong, and how to write it.
     pub fn parse(text: &str, default_port: Option<u16>) -> Result<Self, String> {
-        if let Ok(address) = text.parse::<SocketAddr>() {
-            let (host, port) = (address.ip().to_string(), address.port());
-            return if port == 0 {
-                Err(no_port(text))
-            } else {
-                Ok(Self { host, port })
-            };
-        }
         if text.contains("://") {
             return Err(format!(
                 "'{text}' is a URL: write only host:port, as in db:443"
             ));
         }
         if let Some((address, port)) = v6_and_port(text) {
-            return Err(format!(
-                "'{text}' could be two things: write [{address}]:{port} if {port} is the port, else {}",
-                default_port.map_or_else(|| format!("[{text}]:443"), |_| format!("[{text}]")),
-            ));
+            let else_what = default_port.map_or(":443", |_| "");
+            return Err(if is_v6(text) {
+                format!(
+                    "'{text}' could be two things: write [{address}]:{port} if {port} is the port, else [{text}]{else_what}"
+                )
+            } else {
+                format!("'{text}' is no address: write [{address}]:{port}")
+            });
         }
         let (host, port) = match text.rsplit_once(':') {
             _ if is_v6(text) || text.ends_with(']') => (text, None),
@@ -60,18 +57,17 @@ impl Target {
             ));
         }
         let port = match port {
-            Some(port) => port
-                .parse()
-                .ok()
+            Some(port) => decimal(port)
                 .filter(|&port| port > 0)
                 .ok_or_else(|| no_port(port))?,
             None => default_port
                 .ok_or_else(|| format!("a port is missing: write {}", with_port(host)))?,
         };
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-        })
+        // An address has one form, whichever it was written in; one with a scope is the resolver's.
+        let host = host
+            .parse::<IpAddr>()
+            .map_or_else(|_| host.to_owned(), |address| address.to_string());
+        Ok(Self { host, port })
     }
 
     /// The name or address, without brackets.
@@ -145,6 +141,7 @@ impl fmt::Display for Families {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::attack_text;
 
     #[test]
     fn targets() {
@@ -153,6 +150,8 @@ mod tests {
             ("10.0.0.1:80", None, "10.0.0.1:80"),
             ("[::1]:80", None, "[::1]:80"),
             ("[fe80::1%eth0]:80", None, "[fe80::1%eth0]:80"),
+            ("[fe80::1%2]:80", None, "[fe80::1%2]:80"),
+            ("[0:0::1]:80", None, "[::1]:80"),
             ("db", Some(7117), "db:7117"),
             ("::1", Some(7117), "[::1]:7117"),
             ("2001:db8::5", Some(7117), "[2001:db8::5]:7117"),
@@ -181,6 +180,11 @@ mod tests {
                 "write [::1]:22 if 22 is the port, else [::1:22]:443",
             ),
             ("fe80::1%eth0:22", "write [fe80::1%eth0]:22 if"),
+            ("::1:65000", "is no address: write [::1]:65000"),
+            (
+                "1:2:3:4:5:6:7:8:22",
+                "is no address: write [1:2:3:4:5:6:7:8]:22",
+            ),
             ("1::2::3:80", "write an IPv6 one as [v6]:port"),
             ("a b:80", "is not a host"),
         ] {
@@ -198,11 +202,24 @@ mod tests {
         );
     }
 
-    proptest::proptest! {
-        #[test]
-        fn no_text_panics(text in ".{0,40}") {
-            let _ = Target::parse(&text, None);
-            let _ = Target::parse(&text, Some(1));
-        }
+    /// What is understood can be printed, and is the same again.
+    #[test]
+    fn hostile_targets() {
+        let targets = [
+            "db:5432",
+            "10.0.0.1:80",
+            "[fe80::1%eth0]:80",
+            "::1",
+            "[::1]",
+        ];
+        attack_text(&targets, |text| {
+            for default in [None, Some(7_117)] {
+                if let Ok(target) = Target::parse(text, default) {
+                    let printed = target.to_string();
+                    assert_eq!(Target::parse(&printed, None), Ok(target), "{printed}");
+                    assert!(!text.contains('+') || printed.contains('+'), "{text}");
+                }
+            }
+        });
     }
 }

@@ -22,6 +22,21 @@ const BASH: &str = include_str!("../../completions/kalive.bash");
 /// clap's own script for zsh offers nothing at the first TAB when zsh loads it from its fpath.
 const ZSH: &str = include_str!("../../completions/_kalive");
 
+/// The manual pages as they are committed: what makes them is not needed to print them.
+const PAGES: [(&str, &str); 8] = [
+    ("kalive", include_str!("../../man/kalive.1")),
+    (
+        "kalive-completions",
+        include_str!("../../man/kalive-completions.1"),
+    ),
+    ("kalive-hold", include_str!("../../man/kalive-hold.1")),
+    ("kalive-inspect", include_str!("../../man/kalive-inspect.1")),
+    ("kalive-lab", include_str!("../../man/kalive-lab.1")),
+    ("kalive-man", include_str!("../../man/kalive-man.1")),
+    ("kalive-probe", include_str!("../../man/kalive-probe.1")),
+    ("kalive-serve", include_str!("../../man/kalive-serve.1")),
+];
+
 /// Writes the completion script of `shell`.
 ///
 /// # Errors
@@ -42,15 +57,11 @@ pub fn completions(shell: Shell, out: &mut dyn Write) -> io::Result<()> {
 /// # Errors
 /// When there is no such subcommand, or the writer fails.
 pub fn man(page: Option<&str>, out: &mut dyn Write) -> Result<()> {
-    let pages = pages().map_err(Error::Output)?;
     let wanted = page.map_or_else(|| String::from("kalive"), |name| format!("kalive-{name}"));
-    if let Some((_, page)) = pages.iter().find(|(name, _)| *name == wanted) {
-        return out.write_all(page).map_err(Error::Output);
+    if let Some((_, page)) = PAGES.iter().find(|(name, _)| *name == wanted) {
+        return out.write_all(page.as_bytes()).map_err(Error::Output);
     }
-    let names: Vec<&str> = pages
-        .iter()
-        .filter_map(|(name, _)| name.strip_prefix("kalive-"))
-        .collect();
+    let names: Vec<String> = page_names().collect();
     Err(Error::Usage(format!(
         "there is no page '{}': write {}, or nothing for kalive itself",
         page.unwrap_or_default(),
@@ -69,12 +80,10 @@ pub fn schemas() -> Vec<(String, String)> {
 
 /// What `man` takes: the subcommands that have a page.
 pub(crate) fn page_names() -> impl Iterator<Item = String> {
-    let command = Cli::command();
-    let names: Vec<String> = command
-        .get_subcommands()
-        .map(|c| c.get_name().to_owned())
-        .collect();
-    names.into_iter()
+    let names = PAGES
+        .iter()
+        .filter_map(|(name, _)| name.strip_prefix("kalive-"));
+    names.map(String::from)
 }
 
 /// Every manual page with its name, such as `kalive-inspect`.

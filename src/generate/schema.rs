@@ -153,8 +153,8 @@ impl Command {
     }
 }
 
-/// A description is one line of plain text, a field that may be left out is never null, and a variant whose value
-/// is skipped is a word: for serde, but not for schemars.
+/// A description is one line of plain text; a field that may be left out is never null, unless another field says
+/// why it is; and a variant whose value is skipped is a word: for serde, but not for schemars.
 struct Tidy;
 
 impl Transform for Tidy {
@@ -166,9 +166,11 @@ impl Transform for Tidy {
         let required = schema.get("required").cloned().unwrap_or_default();
         let required = required.as_array().cloned().unwrap_or_default();
         if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+            let names: Vec<String> = properties.keys().cloned().collect();
+            let is_told = |name: &String| names.contains(&format!("{name}_unknown"));
             let optional = properties
                 .iter_mut()
-                .filter(|(name, _)| !required.contains(&json!(name)));
+                .filter(|(name, _)| !required.contains(&json!(name)) && !is_told(name));
             for (_, property) in optional {
                 never_null(property);
             }

@@ -114,6 +114,9 @@ pub(crate) fn plan(args: &HoldArgs) -> Result<Plan> {
     if args.resolution < FINEST {
         return wrong("--resolution is at least 20ms: the kernel's tick is no finer".to_owned());
     }
+    if args.resolution > max {
+        return wrong("--resolution is longer than --max: nothing so coarse is needed".to_owned());
+    }
     if args.at_least.is_some_and(|at_least| at_least > max) {
         return wrong("--at-least is longer than --max: nothing so long would be tried".to_owned());
     }
@@ -248,6 +251,7 @@ mod tests {
             ("a:1 --max 10h", "--max is at most"),
             ("a:1 --max 1s", "has to be longer"),
             ("a:1 --resolution 1ms", "--resolution is at least"),
+            ("a:1 --resolution 3h", "--resolution is longer"),
             ("a:1 --max 2h --at-least 3h", "--at-least is longer"),
             (
                 "a:1 --at-least 1s",

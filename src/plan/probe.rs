@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::families;
 use crate::cli::probe::{Outcome, Preset, ProbeArgs};
+use crate::domain::digits::hexadecimal;
 use crate::domain::target::{Families, Target};
 use crate::error::{Error, Result};
 use crate::sys::tcp::{Options, Origin};
@@ -181,9 +182,7 @@ fn unescaped(text: &str) -> Result<Vec<u8>> {
     while let Some((before, after)) = rest.split_once('\\') {
         bytes.extend(before.as_bytes());
         let kind = after.chars().next();
-        let hexadecimal = after
-            .get(1..3)
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let hexadecimal = after.get(1..3).and_then(hexadecimal);
         let (byte, length) = match (kind, hexadecimal) {
             (Some('r'), _) => (b'\r', 1),
             (Some('n'), _) => (b'\n', 1),
@@ -211,6 +210,7 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
     use crate::domain::options::{Count, Idle, Interval};
+    use crate::hostile::attack_text;
 
     fn planned(words: &[&str]) -> Result<Plan> {
         let words = ["kalive", "probe"].iter().chain(words);
@@ -310,6 +310,20 @@ mod tests {
             let error = planned(&["db:1", "--send", text]).unwrap_err();
             assert!(matches!(error, Error::Usage(_)), "{text}");
         }
+    }
+
+    /// The bytes, escaped again, are the text.
+    #[test]
+    fn hostile_escapes() {
+        attack_text(&["PING\\r\\n", "a\\x00\\xff\\t", "\\\\x41é"], |text| {
+            let Ok(bytes) = unescaped(text) else {
+                return;
+            };
+            let escapes = text.replace("\\\\", "").matches('\\').count();
+            assert!(bytes.len() <= text.len() - escapes);
+            assert!(escapes > 0 || bytes == text.replace("\\\\", "\\").as_bytes());
+            assert!(!text.contains("\\x+") || text.contains("\\\\x+"), "{text}");
+        });
     }
 
     #[test]

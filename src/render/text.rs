@@ -74,10 +74,10 @@ impl fmt::Display for Measured {
     }
 }
 
-/// Appends text that comes from outside with control characters escaped.
+/// Appends text that comes from outside with what a terminal obeys escaped.
 pub(crate) fn push_escaped(target: &mut String, text: &str) {
     for character in text.chars() {
-        if character.is_control() {
+        if character.is_control() || turns_or_breaks(character) {
             let _ = write!(target, "{}", character.escape_default());
         } else {
             target.push(character);
@@ -85,9 +85,19 @@ pub(crate) fn push_escaped(target: &mut String, text: &str) {
     }
 }
 
+/// Characters that are no controls to Unicode and yet change where others stand: the marks, embeddings, overrides
+/// and isolates of UAX 9, and the separators of lines and paragraphs.
+fn turns_or_breaks(character: char) -> bool {
+    matches!(
+        character,
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::attack_text;
 
     #[test]
     fn brief_durations() {
@@ -119,6 +129,29 @@ mod tests {
             "2h 13m 45s"
         );
         let _longest_does_not_panic = full(Duration::MAX).to_string();
+    }
+
+    /// Nothing that a terminal obeys is left: no control character, and none that turns the direction of text.
+    #[test]
+    fn hostile_names() {
+        let names = [
+            "nginx",
+            "a\x1b[2Jb\n",
+            "\u{202e}gpj.exe",
+            "é\u{9b}\u{200f}\u{2066}x\u{feff}",
+        ];
+        attack_text(&names, |name| {
+            let mut shown = String::new();
+            push_escaped(&mut shown, name);
+            let obeyed = |character: char| {
+                character.is_control()
+                    || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+            };
+            assert!(!shown.contains(obeyed), "{shown:?}");
+            let mut again = String::new();
+            push_escaped(&mut again, &shown);
+            assert_eq!(again, shown);
+        });
     }
 
     #[test]

@@ -257,7 +257,7 @@ impl Report {
             return;
         };
         match event {
-            Event::Unresolved { why, .. } => {
+            Event::Unmeasured { why, .. } => {
                 target.outcome_unknown = Some(why.clone());
                 target.explanation = format!("Not probed: {why}.");
             }
@@ -274,13 +274,6 @@ impl Report {
             Some(outcome) => outcome != Outcome::Interrupted,
             None => target.outcome_unknown.is_some(),
         });
-    }
-
-    /// Whether a connection was made or refused.
-    pub(crate) fn has_learned(&self) -> bool {
-        self.targets
-            .iter()
-            .any(|target| target.connect_s.is_some() || !target.attempts.is_empty())
     }
 
     /// Whether every target has the outcome that was required: one that has another says no, whatever is not

@@ -47,20 +47,64 @@ fn next(connection: &Connection) -> Option<QueuedError> {
         MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT,
     )
     .ok()?;
-    let offender = message.cmsgs().ok()?.find_map(|control| match control {
-        ControlMessageOwned::Ipv4RecvErr(error, Some(from)) if from_icmp(&error) => Some(
-            IpAddr::V4(Ipv4Addr::from_bits(u32::from_be(from.sin_addr.s_addr))),
-        ),
-        ControlMessageOwned::Ipv6RecvErr(error, Some(from)) if from_icmp(&error) => {
-            Some(IpAddr::V6(Ipv6Addr::from(from.sin6_addr.s6_addr)))
+    let offender = message.cmsgs().ok()?.find_map(|control| offender(&control));
+    Some(QueuedError { offender })
+}
+
+fn offender(control: &ControlMessageOwned) -> Option<IpAddr> {
+    let address = match control {
+        ControlMessageOwned::Ipv4RecvErr(error, Some(from)) if from_icmp(error) => {
+            IpAddr::V4(Ipv4Addr::from_bits(u32::from_be(from.sin_addr.s_addr)))
         }
-        _ => None,
-    });
-    Some(QueuedError {
-        offender: offender.filter(|address| !address.is_unspecified()),
-    })
+        ControlMessageOwned::Ipv6RecvErr(error, Some(from)) if from_icmp(error) => {
+            IpAddr::V6(Ipv6Addr::from(from.sin6_addr.s6_addr))
+        }
+        _ => return None,
+    };
+    (!address.is_unspecified()).then_some(address)
 }
 
 fn from_icmp(error: &libc::sock_extended_err) -> bool {
     FROM_ICMP.contains(&error.ee_origin)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hostile::attack;
+
+    /// Whatever the kernel queues, only ICMP has an offender, and never one without an address.
+    #[test]
+    fn hostile_errors() {
+        let unreachable = [113, 0, 0, 0, 2, 3, 1, 0, 192, 0, 2, 1];
+        let local = [90, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0];
+        attack(&[&unreachable, &local], |bytes| {
+            let mut fields = [0; 12];
+            let known = bytes.len().min(fields.len());
+            fields[..known].copy_from_slice(&bytes[..known]);
+            let [e0, e1, e2, e3, origin, kind, code, _, ip @ ..] = fields;
+            let error = libc::sock_extended_err {
+                ee_errno: u32::from_ne_bytes([e0, e1, e2, e3]),
+                ee_origin: origin,
+                ee_type: kind,
+                ee_code: code,
+                ee_pad: 0,
+                ee_info: 0,
+                ee_data: 0,
+            };
+            let from = libc::sockaddr_in {
+                sin_family: 2,
+                sin_port: 0,
+                sin_addr: libc::in_addr {
+                    s_addr: u32::from_ne_bytes(ip),
+                },
+                sin_zero: [0; 8],
+            };
+            let told = offender(&ControlMessageOwned::Ipv4RecvErr(error, Some(from)));
+            let expected = matches!(origin, 2 | 3) && ip != [0; 4];
+            assert_eq!(told, expected.then_some(IpAddr::from(ip)));
+            let nobody = ControlMessageOwned::Ipv4RecvErr(error, None);
+            assert_eq!(offender(&nobody), None);
+        });
+    }
 }

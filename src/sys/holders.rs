@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, available_parallelism};
 
-use procfs::process::Process;
 use rustix::fs::{CWD, Mode, OFlags, RawDir, openat, readlinkat_raw};
+
+use super::process;
+use crate::domain::digits::decimal;
 
 /// More threads than this do not pay.
 const MOST_SCANNERS: usize = 4;
@@ -117,16 +119,16 @@ impl Holders {
             self.missed(pid, &error);
             return;
         }
-        let process = Process::new_with_root(directory.clone()).and_then(|process| process.stat());
+        let process = process::stat(&directory);
         // Where it is not known whether there are threads, there may be.
-        let threads = process.as_ref().map_or(i64::MAX, |stat| stat.num_threads);
-        if (threads > 1 || !live)
+        let alone = process.as_ref().is_ok_and(|stat| stat.threads == 1);
+        if (!alone || !live)
             && let Err(error) = self.scan_threads(&directory, pid, live, buffer)
         {
             self.missed(pid, &error);
         }
         if self.descriptors.len() > before {
-            let name = process.map_or_else(|_| self.nameless.clone(), |stat| stat.comm.into());
+            let name = process.map_or_else(|_| self.nameless.clone(), |stat| stat.name.into());
             self.names.insert(pid, name);
         }
     }
@@ -239,7 +241,7 @@ pub(crate) fn numeric_entries(directory: &Path) -> io::Result<Vec<u32>> {
 }
 
 fn number(name: &[u8]) -> Option<u32> {
-    str::from_utf8(name).ok()?.parse().ok()
+    decimal(str::from_utf8(name).ok()?)
 }
 
 fn socket_inode(link: &[u8]) -> Option<u32> {
@@ -261,6 +263,7 @@ fn reason(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::attack_text;
     use std::os::unix::fs::symlink;
 
     #[test]
@@ -269,6 +272,23 @@ mod tests {
         assert_eq!(socket_inode(b"socket:[4294967296]"), None);
         assert_eq!(socket_inode(b"pipe:[123]"), None);
         assert_eq!(socket_inode(b"socket:[123"), None);
+    }
+
+    #[test]
+    fn hostile_links() {
+        let links = [
+            "socket:[123]",
+            "socket:[4294967295]",
+            "pipe:[1]",
+            "/dev/null",
+        ];
+        attack_text(&links, |link| {
+            if let Some(inode) = socket_inode(link.as_bytes()) {
+                let digits = &link["socket:[".len()..link.len() - 1];
+                assert!(digits.bytes().all(|byte| byte.is_ascii_digit()), "{link}");
+                assert_eq!(digits.parse(), Ok(inode));
+            }
+        });
     }
 
     /// A copy of /proc, as a support archive has it: two processes share a socket.
@@ -294,6 +314,12 @@ mod tests {
         let expected = [(10, 3), (10, 4), (11, 3)].map(|(pid, fd)| (pid, fd, name.clone()));
         assert_eq!(found, expected);
         assert_eq!(holders.of(71).count(), 0);
+
+        // Descriptors tell who holds a socket also where the rest of the copy is damaged.
+        std::fs::write(root.path().join("10/stat"), "10 (a").unwrap();
+        let holders = Holders::scan(root.path(), false).unwrap();
+        let names: Vec<_> = holders.of(70).map(|holder| holder.name).collect();
+        assert_eq!(names, ["?", "?", "a) b"].map(Arc::from));
         assert!(holders.unreadable.is_empty());
     }
 }

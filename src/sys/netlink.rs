@@ -343,8 +343,8 @@ fn read_dump<E: From<io::Error>>(
 /// `NLMSG_DONE` carries the dump's own result, a negative errno if it failed.
 fn finish_dump(payload: &[u8], loss: DumpLoss) -> io::Result<DumpLoss> {
     match Bytes::new(payload).u32().map(u32::cast_signed) {
-        Some(code) if code < 0 => Err(io::Error::from_raw_os_error(-code)),
-        _ => Ok(loss),
+        Some(0..) => Ok(loss),
+        Some(_) | None => Err(errno(payload)),
     }
 }
 

@@ -7,6 +7,7 @@ use std::io::{self, BufRead, Read as _};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::domain::digits::{decimal, hexadecimal};
 use crate::domain::socket::{Socket, Timer, TimerKind};
 use crate::domain::state::State;
 
@@ -71,13 +72,13 @@ fn parse(line: &str) -> Option<Socket> {
     let mut columns = line.split_ascii_whitespace();
     let _slot = columns.next()?.strip_suffix(':')?;
     let (local, peer) = (address(columns.next()?)?, address(columns.next()?)?);
-    let state = hexadecimal(columns.next()?).and_then(|number| u8::try_from(number).ok())?;
+    let state = hexadecimal(columns.next()?)?;
     let (send_queue, receive_queue) = pair(columns.next()?)?;
     let (timer, expires) = pair(columns.next()?)?;
-    let retransmissions = hexadecimal(columns.next()?)?;
-    let uid = columns.next()?.parse().ok()?;
-    let unanswered: u32 = columns.next()?.parse().ok()?;
-    let inode: u32 = columns.next()?.parse().ok()?;
+    let retransmissions: u32 = hexadecimal(columns.next()?)?;
+    let uid = decimal(columns.next()?)?;
+    let unanswered: u32 = decimal(columns.next()?)?;
+    let inode: u32 = decimal(columns.next()?)?;
     let (_references, _pointer) = (columns.next()?, columns.next()?);
     let is_full_socket = columns.next().is_some();
 
@@ -120,12 +121,10 @@ fn told_apart(state: State, is_full_socket: bool) -> State {
 /// An address as the kernel prints it: 32-bit words of network order, each in the host's.
 fn address(text: &str) -> Option<SocketAddr> {
     let (ip, port) = text.split_once(':')?;
-    let port = u16::from_str_radix(port, 16)
-        .ok()
-        .filter(|_| port.len() == 4)?;
+    let port: u16 = hexadecimal(port).filter(|_| port.len() == 4)?;
     let word = |index: usize| {
         let digits = ip.get(index * 8..index * 8 + 8)?;
-        u32::from_str_radix(digits, 16).ok().map(u32::to_ne_bytes)
+        hexadecimal(digits).map(u32::to_ne_bytes)
     };
     match ip.len() {
         8 => Some((word(0)?, port).into()),
@@ -145,13 +144,12 @@ fn pair(text: &str) -> Option<(u32, u32)> {
     Some((hexadecimal(first)?, hexadecimal(second)?))
 }
 
-fn hexadecimal(text: &str) -> Option<u32> {
-    u32::from_str_radix(text, 16).ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
+    use crate::hostile::{attack, attack_text};
 
     fn sockets(table: &str) -> (Vec<Socket>, TableLoss) {
         let mut found = Vec::new();
@@ -209,17 +207,75 @@ mod tests {
         assert_eq!(sockets("").0, []);
     }
 
-    proptest::proptest! {
-        #[test]
-        fn no_bytes_panic(bytes: Vec<u8>) {
-            let _ = read(&bytes[..], |_| Ok::<_, io::Error>(()));
+    /// Wherever a copy was cut off, what it tells is what the whole table tells.
+    #[test]
+    fn a_cut_table_tells_no_socket_that_is_not_there() {
+        for table in [CAPTURED, CAPTURED6] {
+            let (all, _) = sockets(table);
+            for length in 0..table.len() {
+                let (found, _) = sockets(&table[..length]);
+                assert!(all.starts_with(&found), "{length}");
+            }
         }
+    }
 
-        #[test]
-        fn damaged_lines_do_not_panic(at in 0..150_usize, byte: u8) {
-            let mut bytes = CAPTURED.as_bytes().to_vec();
-            bytes[at + 151] = byte;
-            let _ = read(&bytes[..], |_| Ok::<_, io::Error>(()));
-        }
+    /// No line is lost without being counted.
+    #[test]
+    fn hostile_tables() {
+        attack(&[CAPTURED.as_bytes(), CAPTURED6.as_bytes()], |table| {
+            let mut found = 0;
+            let loss = read(table, |_| {
+                found += 1;
+                Ok::<_, io::Error>(())
+            });
+            let loss = loss.unwrap();
+            let lines = table.split(|&byte| byte == b'\n').enumerate();
+            let lines = lines.filter(|(index, line)| {
+                let heading = *index == 0 && line.trim_ascii_start().starts_with(b"sl");
+                !heading && !line.trim_ascii().is_empty()
+            });
+            let told = found + loss.malformed + loss.repeated;
+            // A line that is too long is more than one.
+            assert!(told >= lines.count());
+        });
+    }
+
+    /// What is told of a line stands in it, to the last digit.
+    #[test]
+    fn hostile_lines() {
+        let lines: Vec<&str> = CAPTURED.lines().chain(CAPTURED6.lines()).collect();
+        attack_text(&lines, |line| {
+            let Some(socket) = parse(line) else {
+                return;
+            };
+            let columns: Vec<&str> = line.split_ascii_whitespace().collect();
+            let number = |text: &str, radix| {
+                assert!(text.bytes().all(|byte| byte.is_ascii_hexdigit()), "{line}");
+                u64::from_str_radix(text, radix).unwrap()
+            };
+            for (address, column) in [(socket.local, columns[1]), (socket.peer, columns[2])] {
+                let words = match address.ip() {
+                    IpAddr::V4(ip) => ip.octets().to_vec(),
+                    IpAddr::V6(ip) => ip.octets().to_vec(),
+                };
+                let words = words
+                    .chunks(4)
+                    .map(|word| format!("{:08X}", u32::from_ne_bytes(word.try_into().unwrap())));
+                let expected = format!("{}:{:04X}", words.collect::<String>(), address.port());
+                assert_eq!(column.to_uppercase(), expected);
+            }
+            let state = match socket.state {
+                State::NewSynReceived if columns[3] == "03" => 3,
+                state => state.number(),
+            };
+            assert_eq!(number(columns[3], 16), u64::from(state));
+            let (send, receive) = columns[4].split_once(':').unwrap();
+            assert_eq!(number(send, 16), u64::from(socket.send_queue));
+            assert_eq!(number(receive, 16), u64::from(socket.receive_queue));
+            let inode = socket.inode.unwrap_or_default();
+            assert_eq!(number(columns[9], 10), u64::from(inode));
+            let uid = socket.uid.map_or(number(columns[7], 10), u64::from);
+            assert_eq!(number(columns[7], 10), uid);
+        });
     }
 }

@@ -16,8 +16,8 @@ use crate::error::{During as _, Result};
 /// Tokens of the reactor's own descriptors.
 const TIMER: u64 = u64::MAX;
 const SIGNALS: u64 = u64::MAX - 1;
-/// How many ready descriptors are taken at once.
-const BATCH: usize = 256;
+/// How many ready descriptors are taken at once: nearly always all of them, so that their user may choose.
+const BATCH: usize = 8_192;
 
 /// What to wait for on a descriptor. Errors and hang-ups are told in any case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -235,7 +235,7 @@ fn events_of_probe() {
     let mut renderer = render::probe::Renderer::new(TestOutput::Report(Output::Ndjson), layout);
     let checker = Checker::new("probe");
     let mut events = vec![
-        ProbeEvent::Unresolved {
+        ProbeEvent::Unmeasured {
             target: 0,
             why: String::from("why"),
         },
@@ -269,5 +269,5 @@ fn events_of_probe() {
         check(&checker, |out| renderer.event(out, &report, &event));
         check(&checker, |out| renderer.finish(out, &plan, &report));
     }
-    checker.assert_seen(&["unresolved", "failed", "peer-spoke", "report"]);
+    checker.assert_seen(&["unmeasured", "failed", "peer-spoke", "report"]);
 }

@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::common::in_lab_user_namespace;
+use crate::hostile::attack;
 use crate::lab::behaviour::{Behaviour, OnExpiry, Path};
 use crate::lab::namespace::Namespace;
 use crate::lab::rules::rules;
@@ -155,6 +156,33 @@ fn the_kernel_reads_back_every_rule_that_was_sent() {
         let names: Vec<_> = counters.iter().map(|(name, _)| name.as_str()).collect();
         for counter in Counter::ALL {
             assert!(names.contains(&counter.name()), "{names:?}");
+        }
+    });
+}
+
+/// A counter's name and value stand in the answer.
+#[test]
+fn hostile_counters() {
+    let counter = Message::new(0, 0)
+        .fixed(&[1, 0, 0, 0])
+        .attribute(1, b"kalive\0")
+        .attribute(2, b"late-outbound\0")
+        .nest(4, |data| {
+            let data = data.attribute(1, &120_u64.to_be_bytes());
+            data.attribute(2, &3_u64.to_be_bytes())
+        });
+    let counter = payload_of(counter);
+    assert_eq!(
+        read_counter(&counter),
+        Some(("late-outbound".to_owned(), 3))
+    );
+    attack(&[&counter], |payload| {
+        let holds = |part: &[u8]| part.is_empty() || payload.windows(part.len()).any(|w| w == part);
+        if let Some((name, packets)) = read_counter(payload) {
+            assert!(
+                holds(name.as_bytes()) && holds(&packets.to_be_bytes()),
+                "{name} {packets}"
+            );
         }
     });
 }

@@ -56,13 +56,13 @@ pub(crate) fn announcement(plan: &Plan, sessions: usize, passes: u32) -> String 
     )
 }
 
-/// A line that takes the place of the one before.
+/// How the run goes, in a line.
 pub(crate) fn progress(progress: &Progress) -> String {
     let time = |time: Option<Duration>| {
         time.map_or_else(|| "-".to_owned(), |time| Brief(time).to_string())
     };
     format!(
-        "\r{} passed, {} answered, next {}, {} alive, at most {} left\x1b[K",
+        "{} passed, {} answered, next {}, {} alive, at most {} left",
         Brief(whole(progress.elapsed)),
         time(progress.answered),
         time(progress.next),

@@ -200,6 +200,30 @@ fn detection(metrics: &mut Metrics, report: &Report) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hostile::attack_text;
+
+    /// As a reader of the format takes it apart again.
+    #[test]
+    fn hostile_labels() {
+        attack_text(&["nginx", "a\\b\"c\nd", "}\n# EOF\n"], |text| {
+            let escaped = escaped(text);
+            let mut read = String::new();
+            let mut characters = escaped.chars();
+            while let Some(character) = characters.next() {
+                assert!(character != '"' && !character.is_control(), "{escaped}");
+                read.push(match character {
+                    '\\' => match characters.next() {
+                        Some('n') => '\n',
+                        Some(itself @ ('\\' | '"')) => itself,
+                        other => panic!("{other:?} in {escaped}"),
+                    },
+                    other => other,
+                });
+            }
+            let expected = text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
+            assert_eq!(read, expected);
+        });
+    }
 
     #[test]
     fn labels_cannot_break_out() {

@@ -60,7 +60,7 @@ fn came(target: &TargetReport, required: Outcome) -> Came {
     };
     if let Some(unknown) = &target.outcome_unknown {
         return Came::Error(Why {
-            kind: "unresolved",
+            kind: "unmeasured",
             message: unknown.clone(),
             explanation: table::explained(target),
         });

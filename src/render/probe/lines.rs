@@ -24,7 +24,7 @@ impl Lines {
         event: &Event,
     ) -> io::Result<()> {
         let text = match event {
-            Event::Unresolved { why, .. } => format!("not probed: {why}"),
+            Event::Unmeasured { why, .. } => format!("not probed: {why}"),
             Event::Failed { attempt, .. } => failed(&attempt.into()),
             Event::Connected { .. } => connected(report, target),
             Event::Round { round, .. } => {

@@ -35,10 +35,10 @@ pub(crate) struct Renderer {
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub(crate) enum EventLine<'a> {
     /// A target could not be probed.
-    Unresolved {
+    Unmeasured {
         /// As it was given.
         target: &'a str,
-        /// Why it has no address that could be tried.
+        /// It has no address that could be tried, or this machine refused something.
         why: &'a str,
     },
     /// An address did not let us connect; another may.
@@ -118,7 +118,7 @@ impl Renderer {
 fn ndjson<'a>(report: &'a TargetReport, event: &'a Event) -> EventLine<'a> {
     let target = &report.target;
     match event {
-        Event::Unresolved { why, .. } => EventLine::Unresolved { target, why },
+        Event::Unmeasured { why, .. } => EventLine::Unmeasured { target, why },
         Event::Failed { attempt, .. } => EventLine::Failed {
             target,
             attempt: attempt.into(),

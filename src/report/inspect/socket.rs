@@ -19,7 +19,7 @@ use crate::sys::holders::Holder;
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Socket")]
 pub(crate) struct SocketReport<'a> {
-    /// The number of its network namespace, as in net:[4026531840]; null in a copy of /proc.
+    /// The number of its network namespace, as in `net:[4026531840]`; null in a copy of /proc.
     netns: Option<u64>,
     /// Its state, as RFC 9293 names it: ESTABLISHED, TIME-WAIT, ...
     #[schemars(with = "State")]

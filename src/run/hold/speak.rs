@@ -15,6 +15,8 @@ use super::{LOOK, Run, Task};
 
 /// How long a request to the far end may take beyond what it asks for.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Two clocks differ by less than this part.
+const DRIFT: u32 = 1_000;
 /// The server tells silences in milliseconds and to a tick.
 pub(super) const ROUNDED: Duration = Duration::from_millis(1);
 
@@ -146,6 +148,13 @@ impl Run<'_> {
         let Some((id, began, pass)) = self.asked(token) else {
             return Ok(());
         };
+        let now = self.world.now()?;
+        let connected = self.sessions.get(id).map(|session| session.connected);
+        let age = connected.map_or(Duration::ZERO, |connected| now.since(connected));
+        if silence > age + age / DRIFT + jiffy {
+            // No silence is longer than there has been a connection: that far end cannot be believed.
+            return self.unknown(token);
+        }
         // The last packet went through the path up to half a round trip before, the byte as much after.
         let mut latest = silence + jiffy + self.round_trip;
         match answer {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::Parser as _;
 
+use self::far_end::FarEnd;
 use super::run;
 use super::world::{Happened, Id, Keepalive, Look, World};
 use crate::cli::{Cli, Command};
@@ -18,6 +19,8 @@ use crate::error::Result;
 use crate::plan;
 use crate::report::hold::{Report, Verdict};
 use crate::sys::signals::Interrupt;
+
+mod far_end;
 
 const ROUND_TRIP: Duration = Duration::from_millis(2);
 
@@ -39,6 +42,8 @@ enum Coming {
     Answer,
     Reset,
     Closed,
+    /// These bytes, by their place in what was said.
+    Data(usize),
 }
 
 struct Made {
@@ -59,6 +64,8 @@ struct Fake {
     age_limit: Option<Duration>,
     /// The machine sleeps for ten seconds at this moment.
     sleeps_at: Option<Duration>,
+    /// What `kalive serve` at the far end says, or what becomes of it.
+    far_end: Option<FarEnd>,
     connections: BTreeMap<Id, Made>,
     coming: BinaryHeap<Reverse<(Duration, Id, Coming)>>,
 }
@@ -70,6 +77,7 @@ impl Fake {
             path: Box::new(path),
             age_limit: None,
             sleeps_at: None,
+            far_end: None,
             connections: BTreeMap::new(),
             coming: BinaryHeap::new(),
         }
@@ -147,6 +155,11 @@ impl Fake {
                 self.connections.remove(&id);
                 Some(Happened::Closed)
             }
+            Coming::Data(place) => {
+                made.segments_in += 1;
+                let far_end = self.far_end.as_mut()?;
+                Some(Happened::Data(std::mem::take(&mut far_end.said[place])))
+            }
         }
     }
 }
@@ -178,6 +191,7 @@ impl World for Fake {
         };
         self.connections.insert(id, made);
         self.come(ROUND_TRIP, id, Coming::Connected);
+        self.greet(id);
         Ok(())
     }
 
@@ -202,7 +216,9 @@ impl World for Fake {
         }
     }
 
-    fn send(&mut self, _id: Id, _bytes: &[u8]) {}
+    fn send(&mut self, id: Id, bytes: &[u8]) {
+        self.hear(id, bytes);
+    }
 
     fn close(&mut self, id: Id, _abort: bool) {
         self.connections.remove(&id);

@@ -207,8 +207,17 @@ pub(crate) fn run(plan: &Plan, emit: Emit) -> Outcome<()> {
     };
     let mut owners = Owners::new(plan, &proc, holders.as_ref())?;
     let mut evidence = Evidence::new(plan);
-    for found in found {
-        let (namespace, opened) = match open(plan, &proc, &found) {
+    for mut found in found {
+        let mut opened = open(plan, &proc, &found);
+        if opened.is_err() && several {
+            match namespaces::again(&found, plan, &proc)? {
+                Some(again) => found = again,
+                // Nobody lives there any more.
+                None => continue,
+            }
+            opened = open(plan, &proc, &found);
+        }
+        let (namespace, opened) = match opened {
             Ok(opened) => opened,
             Err(error) if several => {
                 emit(Event::Incomplete(found.not_looked_into(error.to_string())))?;

@@ -8,6 +8,7 @@ use super::Incomplete;
 use super::source::Proc;
 use crate::cli::inspect::NetnsTarget;
 use crate::domain::container;
+use crate::domain::digits::decimal;
 use crate::error::{During as _, Error, Result};
 use crate::plan::inspect::{Namespaces, Plan};
 use crate::sys::netns::NetNs;
@@ -51,6 +52,12 @@ pub(super) fn survey(plan: &Plan, proc: &Proc) -> Result<Survey> {
         }),
         Namespaces::All => all(proc, own),
     }
+}
+
+/// The same namespace by whoever lives there now, if anybody does.
+pub(super) fn again(found: &Found, plan: &Plan, proc: &Proc) -> Result<Option<Found>> {
+    let Survey { found: now, .. } = survey(plan, proc)?;
+    Ok(now.into_iter().find(|namespace| namespace.id == found.id))
 }
 
 fn one(target: &NetnsTarget, proc: &Proc, own: Option<u64>) -> Result<Found> {
@@ -135,6 +142,8 @@ fn all(proc: &Proc, own: Option<u64>) -> Result<Survey> {
                 namespace.names.push(name);
                 namespace.paths.push(path);
             }
+            // Deleted just now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => gaps.push(Incomplete {
                 what: format!("the network namespace {}", path.display()),
                 why: error.to_string(),
@@ -179,14 +188,12 @@ fn id_of(link: &Path) -> io::Result<u64> {
     let target = std::fs::read_link(link)?;
     target
         .to_str()
-        .and_then(|target| {
-            target
-                .strip_prefix("net:[")?
-                .strip_suffix(']')?
-                .parse()
-                .ok()
-        })
+        .and_then(number_in)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "not a link to a namespace"))
+}
+
+fn number_in(target: &str) -> Option<u64> {
+    decimal(target.strip_prefix("net:[")?.strip_suffix(']')?)
 }
 
 impl Found {
@@ -246,5 +253,26 @@ impl std::fmt::Display for Found {
             (None, Some(id)) => write!(f, "net:[{id}]"),
             (None, None) => f.write_str("unknown"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::hostile::attack_text;
+
+    #[test]
+    fn hostile_links() {
+        assert_eq!(number_in("net:[4026531840]"), Some(4_026_531_840));
+        attack_text(
+            &["net:[4026531840]", "mnt:[1]", "/run/netns/blue"],
+            |link| {
+                if let Some(number) = number_in(link) {
+                    let digits = &link[5..link.len() - 1];
+                    assert!(digits.bytes().all(|byte| byte.is_ascii_digit()), "{link}");
+                    assert_eq!(digits.parse(), Ok(number));
+                }
+            },
+        );
     }
 }

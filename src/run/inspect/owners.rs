@@ -7,6 +7,7 @@ use nix::unistd::{Uid, User};
 
 use super::source::Proc;
 use super::{Held, Incomplete, Namespace, Options, Row};
+use crate::domain::digits::decimal;
 use crate::domain::socket::Socket;
 use crate::error::{During as _, Error, Result};
 use crate::plan::inspect::{Filter, Plan};
@@ -110,7 +111,7 @@ fn name_of(uid: u32) -> Option<String> {
 }
 
 fn uid_of(user: &str) -> Result<u32> {
-    if let Ok(uid) = user.parse() {
+    if let Some(uid) = decimal(user) {
         return Ok(uid);
     }
     match User::from_name(user).during(|| format!("looking up the user {user}"))? {

@@ -13,7 +13,7 @@ use crate::plan::inspect::{Filter, Plan, Source};
 use crate::sys::holders::{self, Holders};
 use crate::sys::netlink::{self, DumpLoss};
 use crate::sys::sock_diag::{self, Query};
-use crate::sys::{proc_net, sysctl, tick};
+use crate::sys::{file, proc_net, sysctl, tick};
 
 /// The sources of one namespace, opened in it; they stay that namespace's wherever they are read.
 pub(super) struct Opened {
@@ -47,7 +47,7 @@ impl Opened {
 impl Table {
     fn open(directory: &Path, name: &str) -> Self {
         let path = directory.join(name);
-        let file = match File::open(&path) {
+        let file = match file::open(&path) {
             // A kernel without IPv6 has no tcp6, and nothing is missing.
             Err(error) if name == "tcp6" && error.kind() == io::ErrorKind::NotFound => Ok(None),
             opened => opened.map(Some),

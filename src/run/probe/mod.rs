@@ -28,8 +28,8 @@ use session::Session;
 /// What happens to a target, in this order; rounds many times.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
-    /// It has no address that could be tried.
-    Unresolved {
+    /// It could not be measured: it has no address, or this machine refused something.
+    Unmeasured {
         target: usize,
         why: String,
     },
@@ -60,7 +60,7 @@ pub(crate) enum Event {
 impl Event {
     /// Which target it happens to.
     pub(crate) fn target(&self) -> usize {
-        let (Self::Unresolved { target, .. }
+        let (Self::Unmeasured { target, .. }
         | Self::Failed { target, .. }
         | Self::Connected { target, .. }
         | Self::Round { target, .. }
@@ -187,7 +187,7 @@ const LONGEST_REQUEST: usize = 64 * 1024;
 const DUE_AT_ONCE: usize = 16;
 
 /// Probes the targets at `addresses`, which has a list for each: an empty one says that it has none. Ends early at
-/// a signal, which it returns, or at an error; what is known of the others by then is told first.
+/// a signal, which it returns.
 pub(crate) fn run(
     plan: &Plan,
     addresses: Vec<Vec<SocketAddr>>,
@@ -202,28 +202,14 @@ pub(crate) fn run(
         .zip(addresses)
         .map(|(target, addresses)| Session::new(&settings, target, addresses, begun))
         .collect();
-    let ended = watch_all(&mut sessions, &mut reactor, emit);
-    if !matches!(ended, Err(Error::Output(_))) {
-        for session in &mut sessions {
-            session.interrupt(emit)?;
-        }
-    }
-    ended
-}
-
-/// Until all are over, or a signal or an error comes.
-fn watch_all(
-    sessions: &mut [Session],
-    reactor: &mut Reactor,
-    emit: &mut dyn FnMut(Event) -> Result<()>,
-) -> Result<Option<Interrupt>> {
     // Each begins when it is first looked at.
     let mut queue: BTreeSet<(Moment, usize)> = sessions.iter().map(Session::place).collect();
     let mut ready = Vec::new();
+    let mut interrupt = None;
     // Every session that is not over waits for its time.
-    while !queue.is_empty() {
+    while !queue.is_empty() && interrupt.is_none() {
         let until = queue.first().map(|&(wake, _)| wake);
-        let interrupt = reactor.wait(until, &mut ready).during(|| "epoll_wait")?;
+        interrupt = reactor.wait(until, &mut ready).during(|| "epoll_wait")?;
         let woken = clock::now().during(|| "clock_gettime")?;
         let told = ready.iter().map(|ready| (ready.token, Some(*ready)));
         let due = queue
@@ -240,13 +226,24 @@ fn watch_all(
                 continue;
             };
             queue.remove(&session.place());
-            queue.extend(session.step(ready, woken, reactor, emit)?);
-        }
-        if interrupt.is_some() {
-            return Ok(interrupt);
+            queue.extend(match session.step(ready, woken, &reactor, emit) {
+                Ok(place) => place,
+                Err(error @ Error::Output(_)) => return Err(error),
+                // What one target ran into is no reason to leave the others.
+                Err(error) => {
+                    let why = error.to_string();
+                    let target = session.place().1;
+                    emit(Event::Unmeasured { target, why })?;
+                    None
+                }
+            });
         }
     }
-    Ok(None)
+    for session in &mut sessions {
+        session.interrupt(emit)?;
+    }
+    // One that came with the last end has interrupted nothing.
+    Ok(interrupt.filter(|_| !queue.is_empty()))
 }
 
 fn settings(plan: &Plan, targets: usize) -> Result<Settings<'_>> {

@@ -15,10 +15,14 @@ use super::speaking::{Speaking, Step};
 use super::{Ended, Event, Server, now};
 
 impl Server<'_> {
-    /// Answers a request of the control connection in `control`, now or when it is known what came of it.
+    /// Answers a request of the control connection in `control`, now or when it is known what came of it. What is
+    /// answered now is still to be sent.
     pub(super) fn answer(&mut self, control: Slot, request: Request) -> Result<()> {
         match request {
-            Request::Ping { number } => self.reply(control, &Reply::Pong { number }),
+            Request::Ping { number } => {
+                self.reply(control, &Reply::Pong { number });
+                Ok(())
+            }
             Request::Speak {
                 token,
                 bytes,
@@ -29,19 +33,16 @@ impl Server<'_> {
 
     fn speak(&mut self, control: Slot, token: Token, asked: (u32, Duration)) -> Result<()> {
         let now = now()?;
-        let unknown = Reply::NoSession { token };
-        let Some(slot) = self.table.find(token) else {
-            return self.reply(control, &unknown);
-        };
-        let Some(session) = self.table.get_mut(slot) else {
-            return self.reply(control, &unknown);
-        };
-        // Nothing but answers to its requests belongs on a control connection.
-        if session.is_control() || session.speaking.is_some() {
-            return self.reply(control, &unknown);
-        }
-        let Ok(info) = tcp_info::read(&session.stream) else {
-            return self.reply(control, &unknown);
+        let found = self.table.find(token).and_then(|slot| {
+            let session = self.table.get_mut(slot)?;
+            // Nothing but answers to its requests belongs on a control connection.
+            let speaks = !session.is_control() && session.speaking.is_none();
+            let info = tcp_info::read(&session.stream).ok()?;
+            speaks.then_some((slot, session, info))
+        });
+        let Some((slot, session, info)) = found else {
+            self.reply(control, &Reply::NoSession { token });
+            return Ok(());
         };
         session.speaking = Some(Box::new(Speaking::begin(control, asked, &info, now)));
         self.look_after(slot, now)
@@ -108,18 +109,14 @@ impl Server<'_> {
             silence: speaking.silence,
             bytes: speaking.sent,
         };
-        self.reply(speaking.control, &reply)
+        self.reply(speaking.control, &reply);
+        self.flush(speaking.control)
     }
 
-    fn reply(&mut self, control: Slot, reply: &Reply) -> Result<()> {
+    fn reply(&mut self, control: Slot, reply: &Reply) {
         // Who asked may be gone.
-        let Some(session) = self.table.get_mut(control) else {
-            return Ok(());
-        };
-        session.reply(&reply.encode());
-        // A failure shows on the socket, which is watched.
-        let _ = session.flush();
-        let interest = session.interest();
-        self.watch(control, interest)
+        if let Some(session) = self.table.get_mut(control) {
+            session.reply(&reply.encode());
+        }
     }
 }

@@ -5,6 +5,7 @@ mod ages;
 mod control;
 mod session;
 mod speaking;
+mod turns;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -29,9 +30,12 @@ use crate::sys::signals::Interrupt;
 
 use ages::Ages;
 use session::{Session, Slot, Table};
+use turns::Turns;
 
 /// More than one client opens at once: a full queue costs its clients a second each.
 const BACKLOG: i32 = 4096;
+/// Those who come shall not keep those who are there waiting.
+const ACCEPTED_AT_ONCE: usize = 256;
 /// Descriptors that are not sessions.
 const RESERVED: u64 = 32;
 /// How long to leave connections waiting when there is no descriptor for them.
@@ -166,6 +170,7 @@ pub(crate) fn run(
         ages: Ages::default(),
         looks: BinaryHeap::new(),
         exhausted: None,
+        turns: Turns::default(),
         tell,
     };
     server.serve()
@@ -185,12 +190,14 @@ struct Server<'a> {
     looks: BinaryHeap<Reverse<(Moment, Slot)>>,
     /// Until when no connection is taken, for want of descriptors.
     exhausted: Option<Moment>,
+    turns: Turns,
     tell: &'a mut dyn FnMut(Event) -> Result<()>,
 }
 
 impl Server<'_> {
     fn serve(&mut self) -> Result<Option<Interrupt>> {
         let mut ready = Vec::new();
+        let mut loud = Vec::new();
         loop {
             let next = self.next_moment();
             if let Some(interrupt) = self
@@ -200,15 +207,39 @@ impl Server<'_> {
             {
                 return Ok(Some(interrupt));
             }
+            let woken = now()?;
             for event in &ready {
                 match event.token {
                     STOP => return Ok(None),
-                    LISTENER => self.accept_all()?,
+                    LISTENER => self.accept_some()?,
+                    key if self.is_loud(key, woken) => loud.push(*event),
                     key => self.attend(Slot::from_key(key), *event)?,
                 }
+                // Who was to be spoken to does not wait for thousands of others.
+                self.keep_time()?;
             }
             self.keep_time()?;
+            self.attend_loud(&mut loud)?;
         }
+    }
+
+    fn is_loud(&self, key: u64, now: Moment) -> bool {
+        let session = self.table.get(Slot::from_key(key));
+        session.is_some_and(|session| session.said.is_loud(now))
+    }
+
+    /// Those who wait for another turn are told of again: epoll is level-triggered.
+    fn attend_loud(&mut self, loud: &mut Vec<Ready>) -> Result<()> {
+        for place in self.turns.begin(loud.len(), now()?) {
+            if !self.turns.goes_on(now()?) {
+                break;
+            }
+            if let Some(event) = loud.get(place) {
+                self.attend(Slot::from_key(event.token), *event)?;
+            }
+        }
+        loud.clear();
+        Ok(())
     }
 
     fn next_moment(&self) -> Option<Moment> {
@@ -239,8 +270,8 @@ impl Server<'_> {
         Ok(())
     }
 
-    fn accept_all(&mut self) -> Result<()> {
-        loop {
+    fn accept_some(&mut self) -> Result<()> {
+        for _ in 0..ACCEPTED_AT_ONCE {
             match self.listener.accept() {
                 Ok((stream, peer)) => self.accept(stream, peer)?,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
@@ -256,6 +287,7 @@ impl Server<'_> {
                 Err(_) => {}
             }
         }
+        Ok(())
     }
 
     fn accept(&mut self, stream: TcpStream, peer: SocketAddr) -> Result<()> {
@@ -319,9 +351,7 @@ impl Server<'_> {
         {
             return self.broken(slot, &error);
         }
-        let moved = session.exchange();
-        let interest = session.interest();
-        match moved {
+        match session.exchange(now()?) {
             Ok(session::Moved::Nothing) => {}
             Ok(session::Moved::Requests(requests)) => {
                 for request in requests {
@@ -332,6 +362,17 @@ impl Server<'_> {
             Err(session::Broken::Malformed) => return self.end(slot, Ended::Malformed),
             Err(session::Broken::Failed(error)) => return self.broken(slot, &error),
         }
+        self.flush(slot)
+    }
+
+    /// Sends what is pending, and waits for what the session needs from then on.
+    fn flush(&mut self, slot: Slot) -> Result<()> {
+        let Some(session) = self.table.get_mut(slot) else {
+            return Ok(());
+        };
+        // A failure shows on the socket, which is watched.
+        let _ = session.flush();
+        let interest = session.interest();
         self.watch(slot, interest)
     }
 

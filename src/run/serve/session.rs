@@ -11,9 +11,10 @@ use crate::domain::serve::{CONTROL, Lines, REQUEST, Request, Token};
 use crate::sys::reactor::Interest;
 
 use super::speaking::Speaking;
+use super::turns::Said;
 
 /// How much is read at once, and so the most that a session holds back.
-const BUFFER: usize = 16 * 1024;
+const BUFFER: usize = 4 * 1024;
 
 /// Where a session is in the table, and which of those that have been there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -99,6 +100,7 @@ pub(super) struct Session {
     pub(super) token: Token,
     pub(super) since: Moment,
     pub(super) watched: Interest,
+    pub(super) said: Said,
     kind: Kind,
     /// What is being said on it on request.
     pub(super) speaking: Option<Box<Speaking>>,
@@ -146,6 +148,7 @@ impl Session {
             token,
             since,
             watched: Interest::Readable,
+            said: Said::default(),
             kind: Kind::New { said: 0 },
             speaking: None,
         }
@@ -177,7 +180,7 @@ impl Session {
     }
 
     /// Sends what is pending, else receives and takes it further.
-    pub(super) fn exchange(&mut self) -> Result<Moved, Broken> {
+    pub(super) fn exchange(&mut self, now: Moment) -> Result<Moved, Broken> {
         self.flush()?;
         if self.interest() == Interest::Writable {
             return Ok(Moved::Nothing);
@@ -189,6 +192,7 @@ impl Session {
             Err(error) => return Err(Broken::Failed(error)),
             Ok(length) => length,
         };
+        self.said.add(length, now);
         let moved = self.received(buffer.get(..length).unwrap_or_default())?;
         self.flush()?;
         Ok(moved)

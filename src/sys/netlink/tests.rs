@@ -1,4 +1,5 @@
 use super::*;
+use crate::hostile::attack;
 
 const SEQUENCE: u32 = 7;
 
@@ -119,15 +120,45 @@ fn an_attribute_that_does_not_fit_its_length_is_refused() {
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
 
-proptest::proptest! {
-    #[test]
-    fn no_bytes_panic(bytes: Vec<u8>) {
-        for message in messages(&bytes).flatten() {
-            attributes(message.payload).for_each(drop);
+/// A dump counts as whole only if the kernel said so, and no byte is told twice.
+#[test]
+fn hostile_dumps() {
+    let one = Message::new(20, 2).fixed(&[1; 24]).attribute(2, &[2; 30]);
+    let one = one.nest(3, |inner| inner.attribute(4, &[5; 5]));
+    let one = one.finish(SEQUENCE).unwrap();
+    let refused = answer(NLMSG_ERROR, 0, SEQUENCE, &i32::to_ne_bytes(-libc::EPERM));
+    let whole = [&one[..], &one, &done()].concat();
+    attack(&[&whole, &[one, refused].concat()], |bytes| {
+        let is_end = |answer: &Answer| {
+            let code = Bytes::new(answer.payload).u32().map(u32::cast_signed);
+            let of_dump = (answer.sequence, answer.kind) == (SEQUENCE, NLMSG_DONE);
+            of_dump && code.is_some_and(|code| code >= 0)
+        };
+        let mut arriving = Some(bytes);
+        let receive = |buffer: &mut [u8]| {
+            let datagram = arriving.take().ok_or(io::ErrorKind::TimedOut)?;
+            buffer[..datagram.len()].copy_from_slice(datagram);
+            Ok(datagram.len())
+        };
+        let mut told = 0;
+        let ended = read_dump(&mut vec![0; 32 * 1024], SEQUENCE, receive, |payload| {
+            told += payload.len();
+            attributes(payload.get(24..).unwrap_or_default())
+                .flatten()
+                .for_each(|(_, value)| {
+                    assert!(value.len() <= payload.len());
+                    attributes(value).for_each(drop);
+                });
+            Ok::<_, io::Error>(true)
+        });
+        assert!(told <= bytes.len());
+        if ended.is_ok() {
+            assert!(messages(bytes).flatten().any(|answer| is_end(&answer)));
         }
-        attributes(&bytes).for_each(drop);
-    }
+    });
+}
 
+proptest::proptest! {
     #[test]
     fn what_is_built_is_read_again(kind in 0..ATTRIBUTE_TYPE, payload: Vec<u8>, inner: Vec<u8>) {
         let built = Message::new(kind, ACK)
