@@ -1,0 +1,441 @@
+//! Judges `kalive hold`: does it say what the path does to silence, and does its bracket hold the truth?
+
+use std::time::Duration;
+
+use kalive::lab::OnExpiry;
+use serde::Deserialize;
+
+use super::{Judgement, Measure, Seen, Tick, kernel, report};
+use crate::case::{Case, Hold, Server};
+
+/// With loss a bracket has to be right, not narrow; one that is wider than --resolution by more than this says
+/// too little, and counts as none.
+const VAGUE: f64 = 6.0;
+/// Sessions are opened unevenly on a busy machine.
+const UNEVEN: f64 = 0.05;
+/// How long the connections that carry traffic may not have spoken when the path fails: their period.
+const PERIOD: f64 = 1.5;
+
+#[derive(Debug, Deserialize)]
+struct Report {
+    directions: Vec<Found>,
+    control: Control,
+    verify: Vec<Verified>,
+    recommendation: Option<Recommendation>,
+    far_end_speaks_every_s: Option<f64>,
+    inconclusive: Option<String>,
+    explanation: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Found {
+    direction: String,
+    timeout: Option<Timeout>,
+    expiry: Option<String>,
+    counted_from: Option<String>,
+    answered_s: Option<f64>,
+    inconclusive: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Timeout {
+    lower_s: f64,
+    upper_s: f64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Control {
+    alive: bool,
+    lost_at_s: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Verified {
+    idle_s: f64,
+    asked: bool,
+    survived: bool,
+    data_ok: Option<bool>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Recommendation {
+    idle_s: f64,
+    interval_s: f64,
+    survives_lost_probes: f64,
+}
+
+/// What is true of a direction.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Truth {
+    /// The path forgets after so long.
+    Forgets { after: f64, expiry: &'static str },
+    /// Nothing that this side can do shows an end.
+    Remembers,
+    /// The server closes connections of this age, and was late by `late` at most.
+    Ends {
+        age: f64,
+        late: f64,
+        expiry: &'static str,
+    },
+    /// The far end breaks every silence.
+    Speaks { every: f64 },
+}
+
+fn truth(case: &Case, hold: &Hold, outbound: bool, seen: &Seen) -> Truth {
+    let behaviour = &case.behaviour;
+    let forgets = behaviour.nat_timeout.get();
+    let shortest = forgets.min(hold.max);
+    let ends = |age: Duration, expiry| Truth::Ends {
+        age: age.as_secs_f64(),
+        late: seen.closed_late,
+        expiry,
+    };
+    match case.server {
+        Server::ServeAge(age) | Server::Closing { age, reset: false } if age < shortest => {
+            return ends(age, "closed-by-peer");
+        }
+        Server::Closing { age, reset: true } if age < shortest => {
+            return ends(age, "reset-at-expiry");
+        }
+        Server::Keepalive(every) if every < shortest => {
+            return Truth::Speaks {
+                every: every.as_secs_f64(),
+            };
+        }
+        _ => {}
+    }
+    // Whoever speaks only by keepalives sees them answered.
+    let blind = behaviour.untracked_keepalives && case.server == Server::Echo;
+    let let_in = behaviour.on_expiry == OnExpiry::Forget && outbound;
+    if forgets > hold.max || blind || let_in {
+        return Truth::Remembers;
+    }
+    Truth::Forgets {
+        after: forgets.as_secs_f64(),
+        expiry: match behaviour.on_expiry {
+            OnExpiry::Drop => "silent",
+            // With forget the router itself answers the server.
+            OnExpiry::Reset | OnExpiry::Forget => "reset-on-probe",
+        },
+    }
+}
+
+pub(super) fn judge(case: &Case, hold: &Hold, seen: &Seen, tick: Tick, judgement: &mut Judgement) {
+    if let Some(stepped) = seen.stepped {
+        return failing(seen, stepped, judgement);
+    }
+    let Some(report) = report::<Report>(seen, "kalive.hold/1", judgement) else {
+        return;
+    };
+    let wanted = directions(case, hold);
+    let found: Vec<&str> = report
+        .directions
+        .iter()
+        .map(|f| f.direction.as_str())
+        .collect();
+    judgement.must(found == wanted, || {
+        format!("directions {found:?}, not {wanted:?}")
+    });
+    let mut speaks = false;
+    let mut truths = Vec::new();
+    for found in &report.directions {
+        let truth = truth(case, hold, found.direction == "outbound", seen);
+        truths.push(truth);
+        speaks |= matches!(truth, Truth::Speaks { .. });
+        direction(case, hold, found, truth, tick, judgement);
+    }
+    let closes = matches!(case.server, Server::ServeAge(_) | Server::Closing { .. });
+    judgement.must(report.control.alive || closes, || {
+        format!("the path is said to have failed: {:?}", report.inconclusive)
+    });
+    if let Some(why) = &report.inconclusive {
+        judgement.inconclusive(why.clone());
+    }
+    if case.behaviour.untracked_keepalives {
+        explained(&report, case.server == Server::Serve, judgement);
+    }
+    for truth in &truths {
+        match *truth {
+            Truth::Speaks { every } => far_end(&report, every, tick, judgement),
+            Truth::Forgets { after, .. } => recommended(&report, after, tick, judgement),
+            Truth::Ends { .. } => judgement.must(report.recommendation.is_none(), || {
+                "keepalive is recommended against a limit of the server's own".to_owned()
+            }),
+            Truth::Remembers => {}
+        }
+    }
+    let code = code(case, hold, &report, &truths, tick, judgement);
+    exit(seen, &report, code, speaks, judgement);
+}
+
+fn directions(case: &Case, hold: &Hold) -> Vec<&'static str> {
+    use crate::case::Direction::{Auto, Both, Inbound, Outbound};
+    let serve = matches!(case.server, Server::Serve | Server::ServeAge(_));
+    match hold.direction {
+        Outbound => vec!["outbound"],
+        Inbound => vec!["inbound"],
+        Auto | Both if serve => vec!["outbound", "inbound"],
+        Auto | Both => vec!["outbound"],
+    }
+}
+
+/// One direction's finding.
+fn direction(
+    case: &Case,
+    hold: &Hold,
+    found: &Found,
+    truth: Truth,
+    tick: Tick,
+    judgement: &mut Judgement,
+) {
+    let name = &found.direction;
+    if let Truth::Speaks { every } = truth {
+        judgement.must(
+            found.timeout.is_none() && found.inconclusive.is_some(),
+            || format!("{name}: a limit where no connection is ever silent: {found:?}"),
+        );
+        let longest = found.answered_s.unwrap_or_default();
+        let most = kernel::late(every, tick) + UNEVEN;
+        judgement.within(&format!("{name}: the longest silence"), longest, 0.0, most);
+        return;
+    }
+    if found.expiry.is_none() {
+        judgement.must(found.timeout.is_none(), || {
+            format!("{name}: a bracket without an expiry")
+        });
+        // A direction without a verdict has a reason, or the whole run has.
+        let why = found.inconclusive.clone();
+        judgement.inconclusive(format!("{name}: {}", why.unwrap_or_default()));
+        return;
+    }
+    let expiry = found.expiry.as_deref().unwrap_or_default();
+    let resolution = hold.resolution.as_secs_f64();
+    match truth {
+        Truth::Forgets {
+            after,
+            expiry: true_expiry,
+        } => {
+            judgement.must(expiry == true_expiry, || {
+                format!("{name}: expiry {expiry}, not {true_expiry}")
+            });
+            let loss = case.behaviour.loss_inbound.get() + case.behaviour.loss_outbound.get();
+            bracket(
+                found,
+                (after, after),
+                (resolution, loss > 0),
+                tick,
+                judgement,
+            );
+        }
+        Truth::Ends {
+            age,
+            late,
+            expiry: true_expiry,
+        } => {
+            judgement.must(expiry == true_expiry, || {
+                format!("{name}: expiry {expiry}, not {true_expiry}")
+            });
+            let from = found.counted_from.as_deref();
+            judgement.must(matches!(from, Some("start" | "unknown")), || {
+                format!("{name}: counted from {from:?}, not from the start")
+            });
+            bracket(
+                found,
+                (age, age + late),
+                (resolution, false),
+                tick,
+                judgement,
+            );
+        }
+        Truth::Remembers => {
+            judgement.must(expiry == "none" && found.timeout.is_none(), || {
+                format!(
+                    "{name}: {expiry}, {:?}, where nothing shows an end",
+                    found.timeout
+                )
+            });
+            let longest = found.answered_s.unwrap_or_default();
+            let least = hold.max.as_secs_f64() - resolution - tick.0;
+            judgement.within(
+                &format!("{name}: the longest silence answered"),
+                longest,
+                least,
+                f64::MAX,
+            );
+        }
+        Truth::Speaks { .. } => {}
+    }
+}
+
+fn bracket(
+    found: &Found,
+    (least, most): (f64, f64),
+    (resolution, lossy): (f64, bool),
+    tick: Tick,
+    judgement: &mut Judgement,
+) {
+    let name = &found.direction;
+    let Some(Timeout { lower_s, upper_s }) = found.timeout else {
+        judgement.wrong(format!("{name}: an expiry without a bracket"));
+        return;
+    };
+    let outside = (lower_s - most).max(least - upper_s).max(0.0);
+    judgement.must(outside <= tick.0 + 1e-6 && lower_s < upper_s, || {
+        format!("{name}: {lower_s:.3} to {upper_s:.3} s does not hold {least:.3} to {most:.3} s")
+    });
+    judgement.measure(Measure::Outside, outside);
+    let wide = upper_s - lower_s - resolution;
+    let (measure, allowed) = if lossy {
+        (Measure::WidthWithLoss, VAGUE)
+    } else {
+        (Measure::Width, UNEVEN)
+    };
+    judgement.measure(measure, wide);
+    if wide > allowed {
+        judgement.inconclusive(format!(
+            "{name}: {lower_s:.3} to {upper_s:.3} s is wider than {resolution} s"
+        ));
+    }
+}
+
+/// Keepalives that get through and refresh nothing have to be told, as far as can be seen.
+fn explained(report: &Report, serve: bool, judgement: &mut Judgement) {
+    let clue = if serve {
+        "passes them without counting them"
+    } else {
+        "Measured with keepalive probes from this side only"
+    };
+    // From the far end alone keepalives are not tried.
+    let outbound = report
+        .directions
+        .iter()
+        .any(|found| found.direction == "outbound");
+    let said = report.explanation.iter().any(|text| text.contains(clue));
+    judgement.must(said || !outbound, || {
+        format!("not explained with {clue:?}: {:?}", report.explanation)
+    });
+    judgement.must(
+        !serve || !outbound || report.recommendation.is_none(),
+        || "keepalives are recommended that do not hold the path".to_owned(),
+    );
+}
+
+fn far_end(report: &Report, every: f64, tick: Tick, judgement: &mut Judgement) {
+    match report.far_end_speaks_every_s {
+        Some(told) => {
+            let most = kernel::late(every, tick) + UNEVEN;
+            // What the looks of a session are apart from one another.
+            judgement.within("the far end's period", told, every - 0.3, most);
+        }
+        None => judgement.wrong("that the far end speaks by itself is not told"),
+    }
+}
+
+/// All tries of what is recommended come before the path forgets, however late the timers are.
+fn recommended(report: &Report, after: f64, tick: Tick, judgement: &mut Judgement) {
+    let Some(recommended) = &report.recommendation else {
+        return;
+    };
+    let last = kernel::late(recommended.idle_s, tick)
+        + recommended.survives_lost_probes * kernel::late(recommended.interval_s, tick);
+    judgement.must(last <= after, || {
+        format!("{recommended:?} comes at {last:.3} s, after {after} s")
+    });
+    judgement.measure(Measure::Recommended, after - last);
+}
+
+/// The exit code that truth asks for, and whether --verify was answered rightly.
+fn code(
+    case: &Case,
+    hold: &Hold,
+    report: &Report,
+    truths: &[Truth],
+    tick: Tick,
+    judgement: &mut Judgement,
+) -> i32 {
+    let mut code = 0;
+    if let Some(idle) = hold.verify {
+        let idle = idle.as_secs_f64();
+        let holds = kernel::late(idle, tick) < case.behaviour.nat_timeout.get().as_secs_f64();
+        let told = report
+            .verify
+            .iter()
+            .find(|v| v.asked && (v.idle_s - idle).abs() < 1e-6);
+        match told {
+            None => judgement.wrong("--verify has no answer"),
+            Some(told) => {
+                let held = told.survived && told.data_ok != Some(false);
+                judgement.must(held == holds, || format!("{told:?}, and it holds: {holds}"));
+            }
+        }
+        code = code.max(i32::from(!holds));
+    }
+    if let Some(at_least) = hold.at_least {
+        let at_least = at_least.as_secs_f64();
+        let earlier = |truth: &Truth| match truth {
+            Truth::Forgets { after, .. } => *after < at_least,
+            Truth::Ends { age, .. } => *age < at_least,
+            Truth::Remembers | Truth::Speaks { .. } => false,
+        };
+        code = code.max(i32::from(truths.iter().any(earlier)));
+    }
+    code
+}
+
+fn exit(seen: &Seen, report: &Report, code: i32, speaks: bool, judgement: &mut Judgement) {
+    let expected = if speaks { 2 } else { code };
+    if seen.code == Some(expected) {
+        return;
+    }
+    let without = |found: &Found| found.inconclusive.is_some();
+    let untold = report
+        .explanation
+        .iter()
+        .any(|text| text.contains("cannot be told"));
+    let honest = report.inconclusive.is_some() || report.directions.iter().any(without) || untold;
+    if seen.code == Some(2) && honest {
+        judgement.inconclusive("exit 2");
+    } else {
+        judgement.wrong(format!("exit {:?}, not {expected}", seen.code));
+    }
+}
+
+/// The path, or the peer, failed in the middle: that is no timeout of idle connections, and has to be said.
+fn failing(seen: &Seen, (began, done): (f64, f64), judgement: &mut Judgement) {
+    judgement.must(seen.code == Some(2), || {
+        format!("exit {:?}, not 2", seen.code)
+    });
+    let Some(report) = report::<Report>(seen, "kalive.hold/1", judgement) else {
+        return;
+    };
+    judgement.must(report.inconclusive.is_some(), || {
+        "not inconclusive".to_owned()
+    });
+    judgement.must(
+        report.directions.iter().all(|f| f.timeout.is_none()),
+        || format!("a timeout where the path failed: {:?}", report.directions),
+    );
+    judgement.must(report.recommendation.is_none(), || {
+        "a recommendation".to_owned()
+    });
+    judgement.must(!report.control.alive, || {
+        "the path is said to work".to_owned()
+    });
+    match report.control.lost_at_s {
+        // It counts from when its first connection stood.
+        Some(at) => {
+            judgement.within(
+                "last sign of life",
+                at,
+                began - PERIOD - super::PROCESS,
+                done,
+            );
+            judgement.measure(Measure::Noticed, began - at);
+        }
+        None => judgement.wrong("when the path failed is not told"),
+    }
+}
+
+#[cfg(test)]
+#[path = "hold_tests.rs"]
+mod tests;
