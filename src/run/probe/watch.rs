@@ -52,6 +52,8 @@ pub(crate) struct Watch {
     probed: Option<Moment>,
     /// How many of the last probes are unanswered.
     unanswered: u8,
+    /// Whether the silence began with the answer to a probe.
+    after_an_answer: bool,
     segs_in: Option<u32>,
     segs_out: Option<u32>,
     looked: Moment,
@@ -82,6 +84,7 @@ impl Watch {
             last_data: last_data(snapshot),
             probed: None,
             unanswered: 0,
+            after_an_answer: false,
             segs_in: info.segs_in,
             segs_out: info.segs_out,
             looked: *now,
@@ -100,7 +103,7 @@ impl Watch {
 
     /// The options as they apply to the silence that has begun with [`Self::heard`].
     pub(crate) fn options(&self) -> Keepalive {
-        if self.probed.is_some_and(|probed| probed <= self.heard) {
+        if self.after_an_answer {
             self.options.after_an_answer()
         } else {
             self.options
@@ -117,6 +120,7 @@ impl Watch {
         if data {
             // Whatever moved, moved for the data's sake.
             self.unanswered = 0;
+            self.after_an_answer = false;
             self.last_data = last_data(snapshot);
         } else if news && self.unanswered > 0 && sent_segment != Some(true) {
             if let Some(sent) = self.probed {
@@ -140,6 +144,7 @@ impl Watch {
         if news || data {
             self.heard = heard(snapshot).max(self.heard);
         }
+        self.after_an_answer |= matches!(seen.last(), Some(Seen::Answered { .. }));
         // Our own time of an answer is closer than the kernel's, which is cut off to ticks.
         if let Some(&Seen::Answered {
             sent,

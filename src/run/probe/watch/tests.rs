@@ -227,6 +227,26 @@ fn after_an_answer_a_long_interval_delays_the_next_probe() {
     watch.look(&answered.snapshot(2_012, 2_012));
     assert_eq!(watch.next_look(at(2_013), at(2_012)), at(7_012));
     assert_eq!(watch.options().idle, Duration::from_secs(5));
+    let unanswered = Fake {
+        probes: 1,
+        segs: (2, 4),
+        ..answered
+    };
+    watch.look(&unanswered.snapshot(7_012, 7_012));
+    let silence = watch.options().idle;
+    assert_eq!(
+        silence,
+        Duration::from_secs(5),
+        "the silence is still the one that began with an answer"
+    );
+    let exchanged = Fake {
+        heard: 8_000,
+        data: 8_000,
+        segs: (3, 5),
+        ..OPENED
+    };
+    watch.look(&exchanged.snapshot(8_000, 8_000));
+    assert_eq!(watch.options().idle, Duration::from_secs(2));
 }
 
 #[test]
