@@ -14,7 +14,6 @@ const PROTECTED: &str = "enough-tries";
 struct Report {
     tunables: Tunables,
     sockets: Vec<Socket>,
-    incomplete: Vec<serde_json::Value>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -59,9 +58,6 @@ pub(super) fn judge(inspect: &Inspect, seen: &Seen, tick: Tick, judgement: &mut 
     let Some(report) = report::<Report>(seen, "kalive.inspect/1", judgement) else {
         return;
     };
-    judgement.must(report.incomplete.is_empty(), || {
-        format!("{:?}", report.incomplete)
-    });
     judgement.must(report.sockets.len() == inspect.sockets.len(), || {
         format!(
             "{} sockets, not {}",
