@@ -24,11 +24,12 @@ use super::{Phase, Run, Task};
 const CONNECT: Duration = Duration::from_secs(10);
 /// Nearly TCP_TIMEOUT_INIT, after which a SYN is repeated.
 const REPEATED: Duration = Duration::from_millis(950);
-/// How long to wait for a greeting where there need not be one, and where there has to be.
+/// How long to wait for a greeting where there need not be one, and where there has to be: if packets get lost it
+/// comes after three repetitions of the SYN+ACK, or of its own.
 const GREETING: Duration = Duration::from_millis(300);
-const GREETING_NEEDED: Duration = Duration::from_secs(3);
+const GREETING_NEEDED: Duration = Duration::from_secs(10);
 /// A server that closes within this time has refused.
-const REFUSED: Duration = Duration::from_secs(1);
+pub(super) const REFUSED: Duration = Duration::from_secs(1);
 /// How often the plan is made smaller, and after which pause.
 const SHRINKS: u32 = 4;
 /// Between the connections that carry traffic.

@@ -144,8 +144,12 @@ impl Fake {
                 Some(Happened::Broken(libc::ECONNRESET))
             }
             Coming::Closed => {
-                self.connections.remove(&id);
-                Some(Happened::Closed)
+                let silence = now.saturating_sub(made.refreshed);
+                let told = (self.path)(id, now, silence) == Fate::Passes;
+                if told {
+                    self.connections.remove(&id);
+                }
+                told.then_some(Happened::Closed)
             }
         }
     }
@@ -370,6 +374,21 @@ fn a_server_that_closes_by_age_is_told_from_a_path_that_forgets() {
     );
     assert_eq!(report.directions[0].expiry, Some(Expiry::ClosedByPeer));
     assert_eq!(report.recommendation, None, "keepalive does not prevent it");
+}
+
+/// The connections that carry traffic end with the server's limit, and the path works all the same.
+#[test]
+fn a_path_that_forgets_before_the_server_closes_is_measured_beyond_that() {
+    let mut fake = forgets_after(5, Fate::Vanishes);
+    fake.age_limit = Some(Duration::from_millis(8_300));
+    // So few that none speaks between the two.
+    let report = measured("--max 10m --sessions 48", fake);
+    let (lower, upper) = bracket(&report).unwrap();
+    assert!(
+        lower < 5.0 && 5.0 <= upper && upper - lower <= 1.0,
+        "{lower} {upper}"
+    );
+    assert_eq!(report.directions[0].expiry, Some(Expiry::Silent));
 }
 
 #[test]

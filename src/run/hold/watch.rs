@@ -13,7 +13,7 @@ use super::climb::Climb;
 use super::event::Event;
 use super::probing::How;
 use super::session::{Role, State};
-use super::start::now_or_in_a_second;
+use super::start::{REFUSED, now_or_in_a_second};
 use super::world::Id;
 use super::{Phase, Run, Task};
 
@@ -119,8 +119,24 @@ impl Run<'_> {
                     self.line_lost = Some(now);
                 }
                 self.set(id, State::Gone);
+                if role == Role::Control && errno.is_none() {
+                    self.replace(id, now);
+                }
                 Ok(())
             }
+        }
+    }
+
+    /// A session that carries traffic has ended by a FIN: that is the server's decision, and it got through, so
+    /// that another one can take its place. After a RST the peer may have rebooted, and others tell nothing.
+    fn replace(&mut self, id: Id, now: Moment) {
+        let age = self
+            .sessions
+            .get(id)
+            .map(|session| now.since(session.connected));
+        if age >= Some(REFUSED) && self.phase == Phase::Measuring {
+            let id = self.add(Role::Control);
+            self.at(now, Task::Open(id));
         }
     }
 
