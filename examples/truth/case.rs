@@ -2,6 +2,7 @@
 //! asked about it. Knows neither chance nor the system.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use kalive::lab::{Behaviour, Change, SERVER_PORT, servers};
@@ -181,10 +182,20 @@ pub(crate) struct Options {
 }
 
 impl Case {
+    /// Whether packets get lost by chance.
+    pub(crate) fn is_lossy(&self) -> bool {
+        self.behaviour.loss_outbound.get() + self.behaviour.loss_inbound.get() > 0
+    }
+
+    /// The far end's address.
+    pub(crate) fn target(&self) -> SocketAddr {
+        let [v4, v6] = servers();
+        if self.v6 { v6 } else { v4 }
+    }
+
     /// The words after `kalive`; `own_pid` holds the sockets that are inspected.
     pub(crate) fn arguments(&self, own_pid: u32) -> Vec<String> {
-        let [v4, v6] = servers();
-        let server = if self.v6 { v6 } else { v4 };
+        let server = self.target();
         let line = match &self.tool {
             Tool::Hold(hold) => format!("hold {server} {}", hold.options()),
             Tool::Probe(probe) => {
@@ -207,9 +218,14 @@ impl Case {
     pub(crate) fn estimate(&self) -> Duration {
         let lasts = match &self.tool {
             Tool::Hold(hold) => {
-                let ends = self.step.map_or(Duration::MAX, |step| step.after);
+                let fails = self.step.map_or(Duration::MAX, |step| step.after);
                 let forgets = self.behaviour.nat_timeout.get() * 3 / 2;
-                hold.max.min(forgets).min(ends) + Duration::from_secs(5)
+                let server = match self.server {
+                    Server::ServeAge(age) | Server::Closing { age, .. } => age,
+                    Server::Keepalive(idle) => idle * 3,
+                    Server::Echo | Server::Serve | Server::Stuck { .. } => Duration::MAX,
+                };
+                hold.max.min(forgets).min(fails).min(server) + Duration::from_secs(5)
             }
             Tool::Probe(probe) => {
                 let dies = probe.idle + probe.interval * probe.count;

@@ -177,8 +177,10 @@ fn closing(case: &mut Case, dice: &mut Dice) {
     if let Tool::Hold(hold) = &mut case.tool {
         hold.max = (age * 2).max(hold.max);
     }
-    if case.kind == Kind::HoldAge && dice.chance(1, 4) {
-        // The path forgets before the server closes.
+    let plain = matches!(case.server, Server::Closing { reset: false, .. });
+    if case.kind == Kind::HoldAge && plain && dice.chance(1, 2) {
+        // The path forgets before the server closes. (Not where it resets, as a peer does that has rebooted, nor
+        // kalive serve, which cannot speak any more on what it has closed.)
         let before = age.as_secs() * 2 / 3;
         case.behaviour.nat_timeout = timeout(Duration::from_secs(before.max(1)));
     }

@@ -124,6 +124,12 @@ pub(super) fn judge(case: &Case, hold: &Hold, seen: &Seen, tick: Tick, judgement
     if let Some(stepped) = seen.stepped {
         return failing(seen, stepped, judgement);
     }
+    let refused = seen.code == Some(2) && seen.stdout.is_empty();
+    if case.is_lossy() && seen.lost > 0 && refused && seen.stderr.starts_with("kalive: ") {
+        // Every packet of the first connection was lost, or of the greeting: no report, but the reason.
+        judgement.inconclusive(seen.stderr.trim());
+        return;
+    }
     let Some(report) = report::<Report>(seen, "kalive.hold/1", judgement) else {
         return;
     };
@@ -142,6 +148,10 @@ pub(super) fn judge(case: &Case, hold: &Hold, seen: &Seen, tick: Tick, judgement
         let truth = truth(case, hold, found.direction == "outbound", seen);
         truths.push(truth);
         speaks |= matches!(truth, Truth::Speaks { .. });
+        let reason = found.inconclusive.as_ref().or(report.inconclusive.as_ref());
+        judgement.must(found.expiry.is_some() || reason.is_some(), || {
+            format!("{}: no verdict, and no reason", found.direction)
+        });
         direction(case, hold, found, truth, tick, judgement);
     }
     let closes = matches!(case.server, Server::ServeAge(_) | Server::Closing { .. });
@@ -165,7 +175,7 @@ pub(super) fn judge(case: &Case, hold: &Hold, seen: &Seen, tick: Tick, judgement
         }
     }
     let code = code(case, hold, &report, &truths, tick, judgement);
-    exit(seen, &report, code, speaks, judgement);
+    exit(seen, hold, &report, (code, speaks), judgement);
 }
 
 fn directions(case: &Case, hold: &Hold) -> Vec<&'static str> {
@@ -203,7 +213,6 @@ fn direction(
         judgement.must(found.timeout.is_none(), || {
             format!("{name}: a bracket without an expiry")
         });
-        // A direction without a verdict has a reason, or the whole run has.
         let why = found.inconclusive.clone();
         judgement.inconclusive(format!("{name}: {}", why.unwrap_or_default()));
         return;
@@ -218,11 +227,10 @@ fn direction(
             judgement.must(expiry == true_expiry, || {
                 format!("{name}: expiry {expiry}, not {true_expiry}")
             });
-            let loss = case.behaviour.loss_inbound.get() + case.behaviour.loss_outbound.get();
             bracket(
                 found,
                 (after, after),
-                (resolution, loss > 0),
+                (resolution, case.is_lossy()),
                 tick,
                 judgement,
             );
@@ -382,18 +390,30 @@ fn code(
     code
 }
 
-fn exit(seen: &Seen, report: &Report, code: i32, speaks: bool, judgement: &mut Judgement) {
-    let expected = if speaks { 2 } else { code };
+fn exit(
+    seen: &Seen,
+    hold: &Hold,
+    report: &Report,
+    (code, speaks): (i32, bool),
+    judgement: &mut Judgement,
+) {
+    let undecided = |found: &Found| found.inconclusive.is_some() || found.expiry.is_none();
+    let undecided = report.inconclusive.is_some() || report.directions.iter().any(undecided);
+    let asked = hold.at_least.is_some() && !speaks;
+    // A yes or no to --at-least may be known all the same, and a no to --verify.
+    let expected = if undecided && !asked && code == 0 {
+        2
+    } else {
+        code
+    };
     if seen.code == Some(expected) {
         return;
     }
-    let without = |found: &Found| found.inconclusive.is_some();
     let untold = report
         .explanation
         .iter()
         .any(|text| text.contains("cannot be told"));
-    let honest = report.inconclusive.is_some() || report.directions.iter().any(without) || untold;
-    if seen.code == Some(2) && honest {
+    if seen.code == Some(2) && (undecided || untold) {
         judgement.inconclusive("exit 2");
     } else {
         judgement.wrong(format!("exit {:?}, not {expected}", seen.code));

@@ -110,7 +110,7 @@ pub(super) fn judge(
         tick,
     };
     let true_outcome = expected(case, probe);
-    let loss = case.behaviour.loss_outbound.get() + case.behaviour.loss_inbound.get() > 0;
+    let loss = case.is_lossy();
     // What chance can do: take every try.
     let by_chance = loss && outcome == "timed-out" && seen.lost > 0;
     judgement.must(outcome == true_outcome || by_chance, || {
