@@ -19,6 +19,8 @@ const FROM_ICMP: [u8; 2] = [2, 3];
 pub(crate) struct QueuedError {
     /// Who sent the ICMP message; `None` where it did not come by ICMP, or the kernel does not tell.
     pub(crate) offender: Option<IpAddr>,
+    /// The errno that stands for the ICMP message; `None` where it did not come by ICMP.
+    pub(crate) errno: Option<i32>,
 }
 
 /// Turns IP_RECVERR on or off.
@@ -47,17 +49,21 @@ fn next(connection: &Connection) -> Option<QueuedError> {
         MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT,
     )
     .ok()?;
-    let offender = message.cmsgs().ok()?.find_map(|control| match control {
-        ControlMessageOwned::Ipv4RecvErr(error, Some(from)) if from_icmp(&error) => Some(
-            IpAddr::V4(Ipv4Addr::from_bits(u32::from_be(from.sin_addr.s_addr))),
-        ),
-        ControlMessageOwned::Ipv6RecvErr(error, Some(from)) if from_icmp(&error) => {
-            Some(IpAddr::V6(Ipv6Addr::from(from.sin6_addr.s6_addr)))
+    let (error, offender) = message.cmsgs().ok()?.find_map(|control| match control {
+        ControlMessageOwned::Ipv4RecvErr(error, from) => {
+            let ip = from.map(|from| Ipv4Addr::from_bits(u32::from_be(from.sin_addr.s_addr)));
+            Some((error, ip.map(IpAddr::V4)))
+        }
+        ControlMessageOwned::Ipv6RecvErr(error, from) => {
+            let ip = from.map(|from| Ipv6Addr::from(from.sin6_addr.s6_addr));
+            Some((error, ip.map(IpAddr::V6)))
         }
         _ => None,
-    });
+    })?;
+    let by_icmp = from_icmp(&error);
     Some(QueuedError {
-        offender: offender.filter(|address| !address.is_unspecified()),
+        offender: offender.filter(|address| by_icmp && !address.is_unspecified()),
+        errno: i32::try_from(error.ee_errno).ok().filter(|_| by_icmp),
     })
 }
 
