@@ -299,6 +299,8 @@ mod tests {
                 answer,
                 tries: 1,
                 pass: 1,
+                tried: vec![idle + Duration::from_millis(4)],
+                decisive: 1,
             },
         }
     }

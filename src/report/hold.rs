@@ -218,7 +218,7 @@ impl Report {
                 ..
             } => {
                 self.keepalive_only |= keepalive_only;
-                self.change(*direction, |found| found.samples.push(*sample));
+                self.change(*direction, |found| found.samples.push(sample.clone()));
             }
             Event::Ended { .. } => {}
             Event::Limit {
@@ -304,11 +304,7 @@ impl Report {
             self.far_end_speaks_every = self.spoke.get(self.spoke.len() / 2).copied();
         }
         self.verify.sort_by_key(|verified| verified.idle);
-        let usable = self
-            .directions
-            .iter()
-            .all(|found| found.inconclusive.is_none() && found.expiry.is_some());
-        if whole && usable && !self.directions.is_empty() && self.keepalives_hold() {
+        if self.usable() && self.keepalives_hold() {
             let remembers = self.directions.iter().filter_map(Found::remembers).min();
             if let Some(remembers) = remembers {
                 self.recommend(&Held {
@@ -329,6 +325,14 @@ impl Report {
             setsockopt: software::setsockopt(recommended),
             software: software::settings(recommended, held),
         });
+    }
+
+    /// Whether the measurement came to its end in all directions: where the path or the peer failed meanwhile, what
+    /// became of keepalives tells nothing.
+    fn usable(&self) -> bool {
+        let known = |found: &Found| found.inconclusive.is_none() && found.expiry.is_some();
+        let whole = self.complete && self.inconclusive.is_none();
+        whole && !self.directions.is_empty() && self.directions.iter().all(known)
     }
 
     /// Whether nothing speaks against keepalive as a remedy.

@@ -9,7 +9,6 @@ use crate::domain::moment::Moment;
 use crate::error::Result;
 
 use super::event::Event;
-use super::probing::RATE_LIMIT;
 use super::session::{Role, State};
 use super::speak::ROUNDED;
 use super::world::Id;
@@ -205,8 +204,8 @@ impl Run<'_> {
         let Some(climbing) = self.ladders.get_mut(ladder) else {
             return Ok(());
         };
-        climbing.samples.push(sample);
         let dead = sample.answer != Answer::Answered;
+        climbing.samples.push(sample);
         match climbing.climb {
             Climb::Climbing if dead => {
                 climbing.climb = Climb::Checking { since };
@@ -291,9 +290,6 @@ impl Run<'_> {
     fn judge(&mut self, ladder: usize) -> Result<()> {
         let finding = self.finding(ladder);
         let search = self.plan.search;
-        // Where something gets lost, tries are so far apart that each is one of its own.
-        let apart = self.spacing().max(RATE_LIMIT);
-        let slack = apart * self.tries.decisive().saturating_sub(1);
         let waiting = self.waiting(ladder).next().is_some();
         let pass = self.ladders.get(ladder).map_or(PASSES, |l| l.pass);
         let next = match finding.upper {
@@ -312,12 +308,13 @@ impl Run<'_> {
             .map(|upper| (finding.lower.unwrap_or_default(), upper));
         let fine = bounds.is_none_or(|(lower, upper)| {
             let width = upper.saturating_sub(lower);
-            finding.supported && (width <= search.resolution + slack || finding.lower.is_none())
+            finding.supported && (width <= search.resolution || finding.lower.is_none())
         });
         if (fine && finding.consistent()) || pass >= PASSES {
             return self.finish_ladder(ladder);
         }
-        match search.again(bounds, &finding.contradictions) {
+        let decisive = self.tries.decisive();
+        match search.again(bounds, &finding.contradictions, decisive) {
             Some(again) => {
                 self.close_ladder(ladder);
                 self.begin_pass(ladder, &again)
