@@ -415,6 +415,12 @@ timer is late:
         let uncounted = "without counting them";
         let said = |events: Vec<Event>| rendered(Output::Json, &asked("", events));
         assert!(said(vec![died(), done()]).contains(uncounted));
+        let failed = Event::Inconclusive {
+            direction: Some(Direction::Inbound),
+            why: "the control connection to kalive serve was lost".to_owned(),
+        };
+        let text = said(vec![died(), failed, done()]);
+        assert!(!text.contains(uncounted), "the peer rebooted: {text}");
         for from in [CountedFrom::Start, CountedFrom::Unknown] {
             let text = said(vec![died(), limit(from), done()]);
             assert!(!text.contains(uncounted), "{text}");

@@ -12,7 +12,7 @@ use crate::error::Result;
 use super::climb::Climb;
 use super::event::Event;
 use super::probing::How;
-use super::session::{Role, State};
+use super::session::{Role, Session, State};
 use super::start::{REFUSED, now_or_in_a_second};
 use super::world::Id;
 use super::{Phase, Run, Task};
@@ -22,9 +22,8 @@ const OFTEN: Duration = Duration::from_millis(20);
 const SELDOM: Duration = Duration::from_millis(250);
 /// What looks may cost: one a millisecond, whatever the number of sessions.
 const COST: Duration = Duration::from_millis(1);
-/// Banners come within this time; what the far end says later breaks a silence.
-const SETTLED: Duration = Duration::from_millis(500);
-/// Until then what got lost of the connection's start may come again.
+/// Banners come within this time, and what got lost of the connection's start comes again; later the far end
+/// speaks by itself.
 const REPEATED: Duration = Duration::from_millis(3_500);
 /// How often to look after the sessions that carry traffic, and while a rung's loss is being checked.
 const CONTROL: Duration = Duration::from_millis(100);
@@ -74,8 +73,8 @@ impl Run<'_> {
         if matches!(session.role, Role::Control) || !session.observe(&look, now) || !watched {
             return Ok(());
         }
-        if now.since(session.connected) > SETTLED {
-            session.disturbed += u32::from(now.since(session.connected) > REPEATED);
+        if now.since(session.connected) > REPEATED {
+            session.disturbed += 1;
             let at = now.since(self.start);
             self.emit(Event::FarEndSpoke {
                 session: id,
@@ -291,6 +290,10 @@ impl Run<'_> {
             return Ok(());
         }
         self.line_lost = None;
+        if !self.controls.iter().any(|&id| self.lives(id)) {
+            // A peer that has rebooted resets all of them.
+            return self.control_lost();
+        }
         let inbound = (0..self.ladders.len()).find(|&ladder| {
             self.ladders
                 .get(ladder)
@@ -321,6 +324,10 @@ impl Run<'_> {
         self.inconclusive(None, why)?;
         self.phase = Phase::Over;
         Ok(())
+    }
+
+    fn lives(&self, id: Id) -> bool {
+        self.sessions.get(id).is_some_and(Session::alive)
     }
 
     /// What `kalive serve` says on the control connection.
