@@ -15,6 +15,8 @@ const VAGUE: f64 = 6.0;
 const UNEVEN: f64 = 0.05;
 /// How long the connections that carry traffic may not have spoken when the path fails: their period.
 const PERIOD: f64 = 1.5;
+/// What is said of keepalives that get through and refresh nothing.
+const UNCOUNTED: &str = "passes them without counting them";
 
 #[derive(Debug, Deserialize)]
 struct Report {
@@ -122,7 +124,7 @@ fn truth(case: &Case, hold: &Hold, outbound: bool, seen: &Seen) -> Truth {
 
 pub(super) fn judge(case: &Case, hold: &Hold, seen: &Seen, tick: Tick, judgement: &mut Judgement) {
     if let Some(stepped) = seen.stepped {
-        return failing(seen, stepped, judgement);
+        return failing(case, seen, stepped, judgement);
     }
     let refused = seen.code == Some(2) && seen.stdout.is_empty();
     if case.is_lossy() && seen.lost > 0 && refused && seen.stderr.starts_with("kalive: ") {
@@ -161,6 +163,7 @@ pub(super) fn judge(case: &Case, hold: &Hold, seen: &Seen, tick: Tick, judgement
     if let Some(why) = &report.inconclusive {
         judgement.inconclusive(why.clone());
     }
+    no_slander(case, &report, judgement);
     if case.behaviour.untracked_keepalives {
         explained(&report, case.server == Server::Serve, judgement);
     }
@@ -306,10 +309,26 @@ fn bracket(
     }
 }
 
+/// What is not true is not said either.
+fn no_slander(case: &Case, report: &Report, judgement: &mut Judgement) {
+    let said = report
+        .explanation
+        .iter()
+        .any(|text| text.contains(UNCOUNTED));
+    judgement.must(!said || case.behaviour.untracked_keepalives, || {
+        "keepalives are said not to count".to_owned()
+    });
+    let speaks = matches!(case.server, Server::Keepalive(_));
+    let every = report.far_end_speaks_every_s;
+    judgement.must(speaks || every.is_none(), || {
+        format!("the far end is said to speak every {every:?} s")
+    });
+}
+
 /// Keepalives that get through and refresh nothing have to be told, as far as can be seen.
 fn explained(report: &Report, serve: bool, judgement: &mut Judgement) {
     let clue = if serve {
-        "passes them without counting them"
+        UNCOUNTED
     } else {
         "Measured with keepalive probes from this side only"
     };
@@ -421,13 +440,14 @@ fn exit(
 }
 
 /// The path, or the peer, failed in the middle: that is no timeout of idle connections, and has to be said.
-fn failing(seen: &Seen, (began, done): (f64, f64), judgement: &mut Judgement) {
+fn failing(case: &Case, seen: &Seen, (began, done): (f64, f64), judgement: &mut Judgement) {
     judgement.must(seen.code == Some(2), || {
         format!("exit {:?}, not 2", seen.code)
     });
     let Some(report) = report::<Report>(seen, "kalive.hold/1", judgement) else {
         return;
     };
+    no_slander(case, &report, judgement);
     judgement.must(report.inconclusive.is_some(), || {
         "not inconclusive".to_owned()
     });

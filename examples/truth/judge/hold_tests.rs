@@ -127,6 +127,8 @@ fn a_bracket_holds_the_truth_to_a_tick_and_everything_else_fits() {
         (vec![("/schema", json!("kalive.probe/1"))], 0, Wrong),
         (vec![("/control/alive", json!(false))], 0, Wrong),
         (vec![("/recommendation/idle_s", json!(9.0))], 0, Wrong),
+        (vec![("/far_end_speaks_every_s", json!(1.0))], 0, Wrong),
+        (vec![("/explanation", json!([UNCOUNTED]))], 0, Wrong),
         (vec![], 1, Wrong),
         (vec![], 2, Wrong),
         (vec![], 130, Wrong),
@@ -354,6 +356,7 @@ fn a_path_that_failed_is_no_timeout() {
         (Some(("/control/lost_at_s", Value::Null)), 2, Wrong),
         (Some(("/control/lost_at_s", json!(5.3))), 2, Wrong),
         (Some(("/control/lost_at_s", json!(1.0))), 2, Wrong),
+        (Some(("/explanation", json!([UNCOUNTED]))), 2, Wrong),
     ] {
         let mut changes = failed.to_vec();
         changes.extend(change.clone());
