@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::domain::hold::ends::CountedFrom;
 use crate::domain::hold::recommendation::{Held, Recommendation, recommend};
 use crate::domain::hold::software::{self, Setting};
-use crate::domain::hold::{Direction, Expiry, Sample, verdict};
+use crate::domain::hold::{Answer, Direction, Expiry, Sample, verdict};
 use crate::domain::seconds;
 use crate::domain::wheel::TickRate;
 use crate::plan::hold::Plan;
@@ -61,8 +61,9 @@ pub(crate) struct Report {
     pub(crate) at_least: Option<Duration>,
     #[serde(skip)]
     spoke: Vec<Duration>,
+    /// Whether keepalives were answered wherever data was lost; `None` if nothing was.
     #[serde(skip)]
-    keepalive_only: bool,
+    keepalive_only: Option<bool>,
     #[serde(skip)]
     round_trip: Duration,
     #[serde(skip)]
@@ -186,7 +187,7 @@ impl Report {
             range: plan.search.min..=plan.search.max,
             at_least: plan.at_least,
             spoke: Vec::new(),
-            keepalive_only: false,
+            keepalive_only: None,
             round_trip: Duration::ZERO,
             limit: None,
         }
@@ -217,7 +218,11 @@ impl Report {
                 sample,
                 ..
             } => {
-                self.keepalive_only |= keepalive_only;
+                if sample.answer != Answer::Answered && *direction == Direction::Outbound {
+                    // Where some keepalives get lost like everything else, data was lost by chance.
+                    self.keepalive_only =
+                        Some(*keepalive_only && self.keepalive_only != Some(false));
+                }
                 self.change(*direction, |found| found.samples.push(sample.clone()));
             }
             Event::Ended { .. } => {}
@@ -340,7 +345,7 @@ impl Report {
         let from_start = self
             .limit
             .is_some_and(|limit| limit.from == CountedFrom::Start);
-        !from_start && !self.keepalive_only && !self.keepers_die()
+        !from_start && self.keepalive_only != Some(true) && !self.keepers_die()
     }
 
     /// Whether keepers died whose probes came well before the path forgets.

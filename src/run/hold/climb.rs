@@ -16,8 +16,10 @@ use super::{Phase, Run, Task};
 
 /// After so many passes what is known has to do.
 const PASSES: u32 = 4;
-/// A far end that has broken the silence so often does it regularly.
+/// A far end that has broken the silence so often does it regularly; where packets get lost, what is sent again
+/// looks like that at first.
 const REGULAR: u32 = 2;
+const REGULAR_WITH_LOSS: u32 = 5;
 
 /// One direction's search.
 #[derive(Debug)]
@@ -185,10 +187,15 @@ impl Run<'_> {
 
     /// Where the far end itself speaks more often than any rung that is left, nothing is to be learned.
     fn give_up_if_never_silent(&mut self, ladder: usize) -> Result<()> {
+        let regular = if self.tries.lossy() {
+            REGULAR_WITH_LOSS
+        } else {
+            REGULAR
+        };
         let never = self.waiting(ladder).all(|(id, _)| {
             self.sessions
                 .get(id)
-                .is_some_and(|session| session.disturbed >= REGULAR)
+                .is_some_and(|session| session.disturbed >= regular)
         });
         if !never {
             return Ok(());

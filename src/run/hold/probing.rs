@@ -48,6 +48,10 @@ pub(super) struct Manner {
 const INVALID_RATE_LIMIT: Duration = Duration::from_millis(500);
 /// The same and some of the way.
 const RATE_LIMIT: Duration = Duration::from_millis(520);
+/// `TCP_RTO_MIN`: from then on the kernel sends again what it has sent, and what is new has to wait.
+pub(super) const RTO_MIN: Duration = Duration::from_millis(200);
+/// Where packets get lost, data that is sent again and again comes through within this time.
+const SENT_AGAIN: Duration = Duration::from_secs(3);
 /// So many tries are independent of the first ones also where nothing has been lost so far.
 const INDEPENDENT: u32 = 2;
 
@@ -55,7 +59,12 @@ impl Manner {
     /// How long after a try of this number, counted from 1, the next one is made, or the loss is stated.
     fn gap(&self, how: How, number: u32) -> Duration {
         if number >= self.needed {
-            return self.spacing * 2;
+            let sent_again = self.lossy && how == How::Data;
+            return if sent_again {
+                SENT_AGAIN
+            } else {
+                self.spacing * 2
+            };
         }
         let independent = self.lossy || number + INDEPENDENT >= self.needed;
         match how {
@@ -142,13 +151,17 @@ impl Probing {
         }
     }
 
-    /// When each try was made, at the latest, but for those that came too soon after another to be answered
-    /// where only the answer to that one had got lost.
+    /// When each try was made, at the latest, that tells something of its own: no keepalive that came too soon
+    /// after another to be answered, and no data that the kernel held back.
     fn independent(&self) -> Vec<Moment> {
         let mut tries: Vec<Moment> = Vec::new();
         for &sent in &self.sent_by {
-            let apart = |last: &Moment| sent.since(*last) >= INVALID_RATE_LIMIT;
-            if self.how != How::Keepalive || tries.last().is_none_or(apart) {
+            let tells = match (self.how, tries.first(), tries.last()) {
+                (How::Keepalive, _, Some(last)) => sent.since(*last) >= INVALID_RATE_LIMIT,
+                (How::Data | How::Asked, Some(first), _) => sent.since(*first) < RTO_MIN,
+                (_, None, _) | (_, _, None) => true,
+            };
+            if tells {
                 tries.push(sent);
             }
         }
@@ -299,8 +312,8 @@ mod tests {
         assert_eq!(gaps(true, How::Keepalive), [520, 520, 520, 520, 100]);
         assert_eq!(
             gaps(true, How::Data),
-            [50, 50, 50, 50, 100],
-            "data is always answered"
+            [50, 50, 50, 50, 3_000],
+            "data is always answered, and repeated by the kernel"
         );
     }
 

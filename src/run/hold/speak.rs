@@ -7,7 +7,7 @@ use crate::domain::serve::{MOST_BYTES, Request, Token};
 use crate::error::Result;
 
 use super::event::Event;
-use super::probing::{How, Manner, Probing, Step};
+use super::probing::{How, Manner, Probing, RTO_MIN, Step};
 use super::session::{Session, State};
 use super::start::{now_or_in_a_second, silent};
 use super::world::Id;
@@ -159,7 +159,10 @@ impl Run<'_> {
             answer,
             tries: bytes,
             pass,
-            tried: (1..=bytes).map(at).collect(),
+            tried: (1..=bytes)
+                .filter(|byte| spacing * (byte - 1) < RTO_MIN)
+                .map(at)
+                .collect(),
             decisive,
         };
         if answer == Answer::Answered {

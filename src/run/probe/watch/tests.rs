@@ -29,6 +29,7 @@ impl Fake {
                 probes: self.probes,
                 rto: Duration::from_millis(200),
                 unacked: 0,
+                sacked: 0,
                 activity: Activity {
                     last_data_sent: since(self.data),
                     last_data_received: since(self.data),
