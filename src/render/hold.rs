@@ -334,6 +334,7 @@ mod tests {
             idle: Duration::from_secs(3),
             asked: true,
             survived: true,
+            closed: false,
             data_ok: Some(true),
         });
         events.extend(end);
@@ -400,12 +401,14 @@ timer is late:
     /// An age limit ends connections that the kernel keeps alive, and data would not save them.
     #[test]
     fn a_limit_that_counts_from_the_start_is_not_blamed_on_the_path() {
-        let died = || Event::Keeper {
+        let ended = |closed| Event::Keeper {
             idle: Duration::from_secs(1),
             asked: false,
             survived: false,
+            closed,
             data_ok: None,
         };
+        let died = || ended(false);
         let limit = |counted_from| Event::Limit {
             expiry: Expiry::ClosedByPeer,
             lower: Duration::from_millis(4_980),
@@ -415,6 +418,8 @@ timer is late:
         let uncounted = "without counting them";
         let said = |events: Vec<Event>| rendered(Output::Json, &asked("", events));
         assert!(said(vec![died(), done()]).contains(uncounted));
+        let text = said(vec![ended(true), done()]);
+        assert!(!text.contains(uncounted), "the server closed it: {text}");
         let failed = Event::Inconclusive {
             direction: Some(Direction::Inbound),
             why: "the control connection to kalive serve was lost".to_owned(),

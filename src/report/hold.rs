@@ -126,6 +126,8 @@ pub(crate) struct Verified {
     /// Whether --verify asked for it.
     pub(crate) asked: bool,
     pub(crate) survived: bool,
+    /// Whether the peer closed it with a FIN, which keepalive does not prevent.
+    pub(crate) closed: bool,
     /// Null where the far end does not echo.
     pub(crate) data_ok: Option<bool>,
 }
@@ -254,11 +256,13 @@ impl Report {
                 idle,
                 asked,
                 survived,
+                closed,
                 data_ok,
             } => self.verify.push(Verified {
                 idle: *idle,
                 asked: *asked,
                 survived: *survived,
+                closed: *closed,
                 data_ok: *data_ok,
             }),
             Event::Inconclusive {
@@ -355,7 +359,7 @@ impl Report {
         };
         self.verify
             .iter()
-            .any(|verified| verified.idle * 2 < lower && !verified.holds())
+            .any(|verified| verified.idle * 2 < lower && !verified.holds() && !verified.closed)
     }
 
     /// The answer to what was asked.

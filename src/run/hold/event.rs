@@ -79,6 +79,8 @@ pub(crate) enum Event {
         idle: Duration,
         asked: bool,
         survived: bool,
+        /// Whether the peer closed it with a FIN: that is no question of keepalive.
+        closed: bool,
         /// Null where the far end does not echo.
         data_ok: Option<bool>,
     },

@@ -143,6 +143,7 @@ impl Run<'_> {
             idle,
             asked: keeper.asked,
             survived: lives && (session.answered || session.echoed),
+            closed: session.closed,
             data_ok: serve.then_some(lives && session.echoed),
         })
     }

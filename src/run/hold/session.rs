@@ -77,6 +77,8 @@ pub(super) struct Session {
     /// Segments received when a keeper was asked at the end, and whether one came since.
     pub(super) marked: u32,
     pub(super) answered: bool,
+    /// Whether the peer has ended it with a FIN.
+    pub(super) closed: bool,
 }
 
 /// What the first bytes of the far end tell.
@@ -102,6 +104,7 @@ impl Session {
             echoed: false,
             marked: 0,
             answered: false,
+            closed: false,
         }
     }
 

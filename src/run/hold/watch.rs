@@ -89,8 +89,11 @@ impl Run<'_> {
     pub(super) fn gone(&mut self, id: Id, errno: Option<i32>) -> Result<()> {
         let now = self.world.now()?;
         let reset = matches!(errno, Some(libc::ECONNRESET | libc::EPIPE));
-        let (state, role) = match self.sessions.get(id) {
-            Some(session) => (&session.state, session.role),
+        let (state, role) = match self.sessions.get_mut(id) {
+            Some(session) => {
+                session.closed = errno.is_none();
+                (&session.state, session.role)
+            }
             None => return Ok(()),
         };
         match state {
