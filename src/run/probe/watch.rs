@@ -128,7 +128,7 @@ impl Watch {
                 seen.push(Seen::Answered { sent, rtt });
             }
             self.unanswered = 0;
-        } else if news && sent_segment != Some(false) && self.is_due(now) {
+        } else if news && sent_segment != Some(false) && self.is_due(heard(snapshot)) {
             // The one before it, if there is one, has been overtaken.
             seen.extend(self.end());
             let (sent, rtt) = self.sent_and_answered(snapshot);
@@ -216,8 +216,10 @@ impl Watch {
         self.jiffy * 2
     }
 
-    fn is_due(&self, now: Moment) -> bool {
-        now + self.jiffy >= self.due()
+    /// Whether a segment that was received then may be the answer to a probe. Before that it is one that the peer
+    /// repeats, its first answer having got lost.
+    fn is_due(&self, received: Moment) -> bool {
+        received + self.tolerance() >= self.due()
     }
 
     /// When the kernel's timer nominally fires next.

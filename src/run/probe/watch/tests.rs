@@ -215,6 +215,23 @@ fn data_is_no_keepalive_round() {
     );
 }
 
+/// The ACK of a banner got lost, and the banner came again: seen only when the first probe was due.
+#[test]
+fn what_the_peer_repeats_before_a_probe_was_due_is_no_answer() {
+    let mut watch = watch();
+    let repeated = Fake {
+        heard: 208,
+        segs: (2, 3),
+        ..OPENED
+    };
+    assert_eq!(watch.look(&repeated.snapshot(2_000, 2_000)), []);
+    assert_eq!(
+        watch.heard(),
+        repeated.snapshot(2_000, 2_000).now - Duration::from_millis(1_792)
+    );
+    assert!(watch.next_look(at(2_000), at(2_000)) >= at(2_208));
+}
+
 #[test]
 fn after_an_answer_a_long_interval_delays_the_next_probe() {
     let mut watch = watch();
