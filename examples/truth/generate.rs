@@ -260,6 +260,8 @@ fn probed(case: &mut Case, dice: &mut Dice) {
             // This side's own keepalive would come too late: the far end's holds the path.
             case.behaviour.nat_timeout = timeout(far + Duration::from_secs(2));
             probe.idle = far + dice.seconds(3, 4);
+            // Until this side has spoken once, the far end has.
+            probe.ending = Ending::Rounds(dice.below(2) + 1);
         }
         _ if dice.chance(1, 2) => {
             // Keepalives that hold the path, however late.
