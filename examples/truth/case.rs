@@ -255,48 +255,46 @@ impl Hold {
             Direction::Inbound => "inbound",
             Direction::Both => "both",
         };
-        let mut line = format!(
-            "--max {} --resolution {} --direction {direction} --sessions {}",
+        let asked = [("at-least", self.at_least), ("verify", self.verify)];
+        let asked = asked.into_iter().filter_map(|(name, value)| {
+            let value = value?;
+            Some(format!(" --{name} {}", span(value)))
+        });
+        format!(
+            "--max {} --resolution {} --direction {direction} --sessions {}{}",
             span(self.max),
             span(self.resolution),
-            self.sessions
-        );
-        for (name, value) in [("at-least", self.at_least), ("verify", self.verify)] {
-            if let Some(value) = value {
-                line += &format!(" --{name} {}", span(value));
-            }
-        }
-        line
+            self.sessions,
+            asked.collect::<String>()
+        )
     }
 }
 
 impl Probe {
     fn options(&self) -> String {
-        let mut line = format!(
-            "--idle {} --interval {} --count {} --connect-timeout {} --require {}",
+        let limit = self.user_timeout.map_or("off".to_owned(), span);
+        let ending = match self.ending {
+            Ending::Rounds(rounds) => format!("--rounds {rounds}"),
+            Ending::For(time) => format!("--for {}", span(time)),
+            Ending::Never => "--rounds 0".to_owned(),
+        };
+        let traffic = match self.traffic {
+            Traffic::None => String::new(),
+            Traffic::InFlight { icmp_errors: false } => "--in-flight".to_owned(),
+            Traffic::InFlight { icmp_errors: true } => "--in-flight --icmp-errors".to_owned(),
+            Traffic::Heartbeat(every) => {
+                format!("--send PING --expect PING --heartbeat {}", span(every))
+            }
+        };
+        format!(
+            "--idle {} --interval {} --count {} --user-timeout {limit} {ending} {traffic} \
+             --connect-timeout {} --require {}",
             span(self.idle),
             span(self.interval),
             self.count,
             span(self.connect_timeout),
             self.require
-        );
-        if let Some(limit) = self.user_timeout {
-            line += &format!(" --user-timeout {}", span(limit));
-        }
-        line += &match self.ending {
-            Ending::Rounds(rounds) => format!(" --rounds {rounds}"),
-            Ending::For(time) => format!(" --for {}", span(time)),
-            Ending::Never => " --rounds 0".to_owned(),
-        };
-        line += &match self.traffic {
-            Traffic::None => String::new(),
-            Traffic::InFlight { icmp_errors: false } => " --in-flight".to_owned(),
-            Traffic::InFlight { icmp_errors: true } => " --in-flight --icmp-errors".to_owned(),
-            Traffic::Heartbeat(every) => {
-                format!(" --send PING --expect PING --heartbeat {}", span(every))
-            }
-        };
-        line
+        )
     }
 }
 

@@ -189,9 +189,11 @@ fn closing(case: &mut Case, dice: &mut Dice) {
 fn far_keepalive(case: &mut Case, dice: &mut Dice) {
     let idle = dice.seconds(1, 8);
     case.server = Server::Keepalive(idle);
-    if idle >= Duration::from_secs(4) && dice.chance(1, 3) {
+    let earlier = idle.checked_sub(Duration::from_secs(2));
+    let earlier = earlier.filter(|earlier| earlier.as_secs() >= 2 && dice.chance(1, 3));
+    if let Some(earlier) = earlier {
         // It comes too late.
-        case.behaviour.nat_timeout = timeout(idle - Duration::from_secs(2));
+        case.behaviour.nat_timeout = timeout(earlier);
     } else if dice.chance(1, 2) {
         case.behaviour.nat_timeout = timeout(idle * 2 + Duration::from_secs(1));
     }
@@ -332,6 +334,7 @@ impl Dice {
         self.below(of) < times
     }
 
+    #[expect(clippy::indexing_slicing, reason = "below the length")]
     fn choose<T: Copy, const N: usize>(&mut self, from: [T; N]) -> T {
         from[self.0.usize(..N)]
     }

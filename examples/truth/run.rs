@@ -40,7 +40,7 @@ pub(crate) fn run(case: &Case) -> Result<Seen> {
         // Then everything that is to be forgotten is, also what was probed once.
         let silence = inspect.survives * 3 / 2 + Duration::from_secs(1);
         thread::sleep(silence.saturating_sub(opened.elapsed()));
-        seen.sockets = ask(sockets)?;
+        seen.sockets = ask(&sockets)?;
     }
     seen.lost = lab.count(Counter::LostOutbound)? + lab.count(Counter::LostInbound)?;
     seen.closed_late = running.closed_late().as_secs_f64();
@@ -141,8 +141,8 @@ fn connect(options: &Options, server: SocketAddr) -> io::Result<TcpStream> {
 }
 
 /// Whether each still carries data.
-fn ask(sockets: Vec<TcpStream>) -> Result<Vec<(String, bool)>> {
-    for mut socket in &sockets {
+fn ask(sockets: &[TcpStream]) -> Result<Vec<(String, bool)>> {
+    for mut socket in sockets {
         socket.set_nonblocking(true)?;
         // One that is known to be dead refuses.
         let _dead = socket.write(b"?");

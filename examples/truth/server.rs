@@ -167,7 +167,7 @@ impl Own {
         own.stop = Some(stop);
         let late = Arc::clone(&own.late);
         own.threads.push(thread::spawn(move || {
-            close_each(&connections, &stopped, reset, &late)
+            close_each(&connections, &stopped, reset, &late);
         }));
         Ok(own)
     }

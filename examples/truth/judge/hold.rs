@@ -185,10 +185,9 @@ fn directions(case: &Case, hold: &Hold) -> Vec<&'static str> {
     use crate::case::Direction::{Auto, Both, Inbound, Outbound};
     let serve = matches!(case.server, Server::Serve | Server::ServeAge(_));
     match hold.direction {
-        Outbound => vec!["outbound"],
         Inbound => vec!["inbound"],
         Auto | Both if serve => vec!["outbound", "inbound"],
-        Auto | Both => vec!["outbound"],
+        Outbound | Auto | Both => vec!["outbound"],
     }
 }
 
@@ -391,8 +390,8 @@ fn code(
         match told {
             None => judgement.wrong("--verify has no answer"),
             Some(told) => {
-                let held = told.survived && told.data_ok != Some(false);
-                judgement.must(held == holds, || format!("{told:?}, and it holds: {holds}"));
+                let kept = told.survived && told.data_ok != Some(false);
+                judgement.must(kept == holds, || format!("{told:?}, and it holds: {holds}"));
             }
         }
         code = code.max(i32::from(!holds));

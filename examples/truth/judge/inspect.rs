@@ -18,9 +18,12 @@ struct Report {
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Tunables {
-    tcp_keepalive_time_s: f64,
-    tcp_keepalive_intvl_s: f64,
-    tcp_keepalive_probes: f64,
+    #[serde(rename = "tcp_keepalive_time_s")]
+    idle: f64,
+    #[serde(rename = "tcp_keepalive_intvl_s")]
+    interval: f64,
+    #[serde(rename = "tcp_keepalive_probes")]
+    count: f64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -111,21 +114,21 @@ fn values(options: &Options, socket: &Socket, sysctls: Tunables, judgement: &mut
         (
             "idle",
             seconds(options.idle),
-            sysctls.tcp_keepalive_time_s,
+            sysctls.idle,
             keepalive.idle_s,
             &origin.idle,
         ),
         (
             "interval",
             seconds(options.interval),
-            sysctls.tcp_keepalive_intvl_s,
+            sysctls.interval,
             keepalive.interval_s,
             &origin.interval,
         ),
         (
             "count",
             options.count.map(f64::from),
-            sysctls.tcp_keepalive_probes,
+            sysctls.count,
             keepalive.count,
             &origin.count,
         ),
@@ -164,11 +167,9 @@ fn truth(
 ) -> (&'static str, bool) {
     let limit = limit.as_secs_f64();
     let seconds = |time: Option<Duration>, sysctl| time.map_or(sysctl, |time| time.as_secs_f64());
-    let idle = seconds(options.idle, sysctls.tcp_keepalive_time_s);
-    let interval = seconds(options.interval, sysctls.tcp_keepalive_intvl_s);
-    let count = options
-        .count
-        .map_or(sysctls.tcp_keepalive_probes, f64::from);
+    let idle = seconds(options.idle, sysctls.idle);
+    let interval = seconds(options.interval, sysctls.interval);
+    let count = options.count.map_or(sysctls.count, f64::from);
     if !options.keepalive {
         return ("no-keepalive", false);
     }

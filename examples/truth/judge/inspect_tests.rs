@@ -99,9 +99,9 @@ fn a_verdict_has_its_reason_and_the_network_agrees() {
         (set(3, 1, 5), "enough-tries", true),
     ] {
         let sysctls = Tunables {
-            tcp_keepalive_time_s: 7_200.0,
-            tcp_keepalive_intvl_s: 75.0,
-            tcp_keepalive_probes: 9.0,
+            idle: 7_200.0,
+            interval: 75.0,
+            count: 9.0,
         };
         let limit = Duration::from_secs(10);
         let truth = truth(&options, sysctls, limit, TICK);

@@ -28,9 +28,12 @@ struct Target {
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Predicted {
-    earliest_s: f64,
-    nominal_s: f64,
-    latest_s: f64,
+    #[serde(rename = "earliest_s")]
+    earliest: f64,
+    #[serde(rename = "nominal_s")]
+    nominal: f64,
+    #[serde(rename = "latest_s")]
+    latest: f64,
 }
 
 #[derive(Debug, Deserialize)]
@@ -69,14 +72,13 @@ pub(crate) fn expected(case: &Case, probe: &Probe) -> &'static str {
         Server::ServeAge(_) | Server::Closing { reset: false, .. } => "closed",
         Server::Closing { reset: true, .. } => "reset",
         Server::Stuck { .. } => "unresponsive",
-        // Whose keepalives hold the path.
-        Server::Keepalive(_) => "alive",
         Server::Echo | Server::Serve if forgotten => match behaviour.on_expiry {
             OnExpiry::Drop => "timed-out",
             OnExpiry::Reset => "reset",
             OnExpiry::Forget => "alive",
         },
-        Server::Echo | Server::Serve => "alive",
+        // A far end's keepalives hold the path.
+        Server::Echo | Server::Serve | Server::Keepalive(_) => "alive",
     }
 }
 
@@ -189,9 +191,9 @@ impl Trial<'_> {
             format!("{unanswered} unanswered on a path that loses nothing")
         });
         if loss {
-            let lost = usize::try_from(self.seen.lost).unwrap_or(usize::MAX);
-            judgement.must(unanswered <= lost, || {
-                format!("{unanswered} unanswered, and {lost} packets lost")
+            let packets = usize::try_from(self.seen.lost).unwrap_or(usize::MAX);
+            judgement.must(unanswered <= packets, || {
+                format!("{unanswered} unanswered, and {packets} packets lost")
             });
         }
         if self.probe.traffic != Traffic::None {
@@ -309,13 +311,13 @@ impl Trial<'_> {
             judgement.wrong("an end without a prediction");
             return;
         };
-        let same = |window: kernel::Window| (predicted.nominal_s - window.nominal).abs() < 1e-3;
+        let same = |window: kernel::Window| (predicted.nominal - window.nominal).abs() < 1e-3;
         // Heartbeats between keepalives leave open which applies.
         let open = matches!(self.probe.traffic, Traffic::Heartbeat(_)) && same(other);
         judgement.must(same(window) || open, || {
             format!(
                 "nominally {} s, not {} s",
-                predicted.nominal_s, window.nominal
+                predicted.nominal, window.nominal
             )
         });
         let (earliest, latest) = (window.earliest.min(other.earliest), window.latest);
@@ -327,21 +329,21 @@ impl Trial<'_> {
         let exact = 1e-3;
         judgement.within(
             "predicted earliest",
-            predicted.earliest_s,
+            predicted.earliest,
             earliest - exact,
             latest,
         );
         judgement.within(
             "predicted latest",
-            predicted.latest_s,
+            predicted.latest,
             earliest,
             latest + exact,
         );
         // Both ends of the time are read in ticks.
         let ticks = 2.0 * self.tick.0;
         let (least, most) = (
-            predicted.earliest_s - ticks,
-            predicted.latest_s + ticks + WOKEN_LATE,
+            predicted.earliest - ticks,
+            predicted.latest + ticks + WOKEN_LATE,
         );
         judgement.within("the end", self.target.after_s, least, most);
         let within = self.target.within_prediction;

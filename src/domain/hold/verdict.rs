@@ -84,8 +84,8 @@ fn lost(above: &[&Sample], reached: Duration) -> Option<(Duration, Answer)> {
         .filter(|at| *at > reached)
         .collect();
     tried.sort();
-    let last = usize::try_from(decisive).unwrap_or(usize::MAX);
-    let at = tried.get(last.saturating_sub(1)).or(tried.last());
+    let enough = usize::try_from(decisive).unwrap_or(usize::MAX);
+    let at = tried.get(enough.saturating_sub(1)).or(tried.last());
     at.map(|&at| (at, Answer::Lost))
 }
 
