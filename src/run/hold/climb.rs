@@ -9,6 +9,7 @@ use crate::domain::moment::Moment;
 use crate::error::Result;
 
 use super::event::Event;
+use super::probing::RATE_LIMIT;
 use super::session::{Role, State};
 use super::speak::ROUNDED;
 use super::world::Id;
@@ -168,6 +169,11 @@ impl Run<'_> {
             Direction::Inbound => (self.rate.jiffy() + ROUNDED) * 2,
         };
         let due = session.quiet.1 + age + rounding;
+        if due <= now && direction == Direction::Inbound && !self.line_stands() {
+            // Whoever would have to be asked cannot be yet: it will be a bit more silent.
+            self.at(now + Duration::from_millis(50), Task::Due(id));
+            return Ok(());
+        }
         match climb {
             Some(Climb::Climbing | Climb::Checking { .. } | Climb::Checked) if due <= now => {
                 self.speak(id)
@@ -310,12 +316,20 @@ impl Run<'_> {
             }
             return Ok(());
         }
+        // With loss a second pass has to do: chance would take ever more of them.
+        let apart = self.spacing().max(RATE_LIMIT);
+        let slack = apart * self.tries.decisive().saturating_sub(1);
+        let enough = if pass > 1 {
+            search.resolution + slack
+        } else {
+            search.resolution
+        };
         let bounds = finding
             .upper
             .map(|upper| (finding.lower.unwrap_or_default(), upper));
         let fine = bounds.is_none_or(|(lower, upper)| {
             let width = upper.saturating_sub(lower);
-            finding.supported && (width <= search.resolution || finding.lower.is_none())
+            finding.supported && (width <= enough || finding.lower.is_none())
         });
         if (fine && finding.consistent()) || pass >= PASSES {
             return self.finish_ladder(ladder);

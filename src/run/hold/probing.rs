@@ -47,7 +47,7 @@ pub(super) struct Manner {
 /// answer to the first is lost, others that come sooner tell nothing.
 const INVALID_RATE_LIMIT: Duration = Duration::from_millis(500);
 /// The same and some of the way.
-const RATE_LIMIT: Duration = Duration::from_millis(520);
+pub(super) const RATE_LIMIT: Duration = Duration::from_millis(520);
 /// `TCP_RTO_MIN`: from then on the kernel sends again what it has sent, and what is new has to wait.
 pub(super) const RTO_MIN: Duration = Duration::from_millis(200);
 /// Where packets get lost, data that is sent again and again comes through within this time.

@@ -182,11 +182,16 @@ impl Run<'_> {
         if begun || self.plan.direction == DirectionArg::Outbound {
             return Ok(());
         }
+        self.open_line()?;
+        self.begin_ladder(Direction::Inbound)
+    }
+
+    fn open_line(&mut self) -> Result<()> {
         let id = self.add(Role::Line);
         self.line = Some(id);
         let now = self.world.now()?;
         self.at(now, Task::Open(id));
-        self.begin_ladder(Direction::Inbound)
+        Ok(())
     }
 
     fn begin_ladder(&mut self, direction: Direction) -> Result<()> {
@@ -318,6 +323,10 @@ impl Run<'_> {
     pub(super) fn failed(&mut self, id: Id, errno: i32) -> Result<()> {
         self.world.close(id, true);
         self.set(id, State::Gone);
+        if self.line == Some(id) && errno == libc::ETIMEDOUT {
+            // Its SYNs got lost; without it the far end cannot be asked anything.
+            return self.open_line();
+        }
         let why = io::Error::from_raw_os_error(errno);
         let why = match errno {
             libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EADDRNOTAVAIL => {

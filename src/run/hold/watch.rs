@@ -269,15 +269,20 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Whether requests to `kalive serve` can be made.
+    pub(super) fn line_stands(&self) -> bool {
+        let line = self.line.and_then(|line| self.sessions.get(line));
+        line.is_some_and(|line| line.token.is_some() && line.alive())
+    }
+
     fn ping(&mut self, now: Moment, since: Option<Moment>) {
-        let Some(line) = self.line else {
+        let Some(line) = self.line.filter(|_| self.line_stands()) else {
             return;
         };
         let due = self.pings.last().is_none_or(|last| {
             now.since(*last) >= PING || since.is_some_and(|since| *last < since)
         });
-        let connected = self.sessions.get(line).is_some_and(|s| s.token.is_some());
-        if due && connected {
+        if due {
             let number = u32::try_from(self.pings.len()).unwrap_or(u32::MAX);
             self.pings.push(now);
             let request = Request::Ping { number };
