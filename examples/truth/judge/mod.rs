@@ -20,6 +20,8 @@ pub(crate) struct Tick(pub(crate) f64);
 
 /// On a busy machine whoever waits is woken so much later than the event, at times.
 const WOKEN_LATE: f64 = 0.05;
+/// The same where the waiting is kalive's own, and no rule of the kernel's is at stake.
+const BUSY: f64 = 0.25;
 /// Starting a process, and ending it, on a busy machine.
 const PROCESS: f64 = 1.5;
 
