@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use kalive::lab::{Behaviour, Change, Loss, NatTimeout, OnExpiry, Path};
+use kalive::lab::{Behaviour, Change, NatTimeout, OnExpiry, Path};
 
-use crate::case::{
-    Case, Direction, Ending, Hold, Inspect, Kind, Options, Probe, Server, Step, Tool, Traffic,
-};
+use crate::case::{Case, Direction, Ending, Inspect, Kind, Probe, Server, Step, Tool, Traffic};
+use crate::dice::{Dice, MINUTES};
 
 /// How often each kind comes in a round of all.
 const WEIGHTS: [(Kind, usize); 23] = [
@@ -165,8 +164,6 @@ fn forgetful(case: &mut Case, dice: &mut Dice) {
     }
 }
 
-const MINUTES: Duration = Duration::from_secs(600);
-
 fn closing(case: &mut Case, dice: &mut Dice) {
     let age = dice.milliseconds(2_500, 20_000);
     case.server = match dice.below(3) {
@@ -316,140 +313,10 @@ fn timeout(time: Duration) -> NatTimeout {
     NatTimeout::new(time).unwrap_or_default()
 }
 
-/// Chance.
-struct Dice(fastrand::Rng);
-
-impl Dice {
-    fn new(seed: u64, number: u32) -> Self {
-        // Neighbours differ in every bit, about (the constant of SplitMix64).
-        let mixed = seed ^ (u64::from(number) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Self(fastrand::Rng::with_seed(mixed))
-    }
-
-    fn below(&mut self, limit: u32) -> u32 {
-        self.0.u32(..limit)
-    }
-
-    fn chance(&mut self, times: u32, of: u32) -> bool {
-        self.below(of) < times
-    }
-
-    #[expect(clippy::indexing_slicing, reason = "below the length")]
-    fn choose<T: Copy, const N: usize>(&mut self, from: [T; N]) -> T {
-        from[self.0.usize(..N)]
-    }
-
-    fn seconds(&mut self, least: u64, most: u64) -> Duration {
-        Duration::from_secs(self.0.u64(least..=most))
-    }
-
-    fn milliseconds(&mut self, least: u64, most: u64) -> Duration {
-        Duration::from_millis(self.0.u64(least..=most))
-    }
-
-    fn server(&mut self) -> Server {
-        self.choose([Server::Serve, Server::Serve, Server::Echo])
-    }
-
-    fn on_expiry(&mut self) -> OnExpiry {
-        self.choose([OnExpiry::Drop, OnExpiry::Reset, OnExpiry::Forget])
-    }
-
-    /// 0.5 to 20 %, in one direction or both.
-    fn lose(&mut self, behaviour: &mut Behaviour) {
-        let (out, into) = self.choose([(true, true), (true, false), (false, true)]);
-        let mut share = |lossy: bool| {
-            let parts = if lossy {
-                self.0.u32(5_000..=200_000)
-            } else {
-                0
-            };
-            Loss::parts_per_million(parts).unwrap_or_default()
-        };
-        behaviour.loss_outbound = share(out);
-        behaviour.loss_inbound = share(into);
-    }
-
-    fn hold(&mut self) -> Hold {
-        let resolution = self.choose([200, 500, 1_000, 1_000, 2_000]);
-        Hold {
-            max: MINUTES,
-            resolution: Duration::from_millis(resolution),
-            direction: self.choose([
-                Direction::Auto,
-                Direction::Outbound,
-                Direction::Inbound,
-                Direction::Both,
-            ]),
-            sessions: self.choose([256, 256, 128, 48]),
-            at_least: None,
-            verify: None,
-        }
-    }
-
-    fn probe(&mut self) -> Probe {
-        let (idle, interval) = (self.seconds(1, 6), self.seconds(1, 3));
-        let count = self.below(5) + 1;
-        let most = idle + interval * (count + 2);
-        let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
-        let limited = self.chance(1, 2);
-        let user_timeout = limited.then(|| self.milliseconds(500, most));
-        let ending = if self.chance(1, 3) {
-            Ending::For(self.milliseconds(2_000, 9_000))
-        } else {
-            Ending::Rounds(self.below(3) + 1)
-        };
-        Probe {
-            idle,
-            interval,
-            count,
-            user_timeout,
-            ending,
-            traffic: Traffic::None,
-            connect_timeout: Duration::from_secs(10),
-            require: "alive",
-            closed_port: false,
-        }
-    }
-
-    /// For a limit of `survives`: too few, too late, one try, or enough, each clear of a late timer.
-    fn options(&mut self, survives: Duration) -> Options {
-        let limit = survives.as_secs();
-        let early = (limit * 3 / 10).max(1);
-        let set = |idle: u64, interval: u64| Options {
-            keepalive: true,
-            idle: Some(Duration::from_secs(idle)),
-            interval: Some(Duration::from_secs(interval)),
-            ..Options::default()
-        };
-        match self.below(6) {
-            0 => Options::default(),
-            1 => Options {
-                keepalive: true,
-                ..Options::default()
-            },
-            2 => {
-                let interval = self.0.u64(1..=3);
-                set(limit + self.0.u64(0..=5), interval)
-            }
-            3 => set(early, limit + self.0.u64(0..=5) - early),
-            4 => Options {
-                count: Some(1),
-                ..set(early, 1)
-            },
-            _ => Options {
-                count: self.chance(1, 2).then(|| self.below(6) + 2),
-                user_timeout: self
-                    .chance(1, 3)
-                    .then(|| survives + self.milliseconds(1_000, 9_000)),
-                ..set(early, self.0.u64(1..=early))
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use kalive::lab::Loss;
+
     use super::*;
 
     #[test]

@@ -6,6 +6,7 @@
 //! work, so several labs stand side by side.
 
 mod case;
+mod dice;
 #[path = "../../src/edge.rs"]
 mod edge;
 mod generate;

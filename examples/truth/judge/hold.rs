@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kalive::lab::OnExpiry;
-use serde::Deserialize;
 
+use super::reports::{Found, HoldReport, Timeout};
 use super::{Judgement, Measure, Seen, Tick, kernel, report};
 use crate::case::{Case, Hold, Server};
 
@@ -17,54 +17,6 @@ const UNEVEN: f64 = 0.05;
 const PERIOD: f64 = 1.5;
 /// What is said of keepalives that get through and refresh nothing.
 const UNCOUNTED: &str = "passes them without counting them";
-
-#[derive(Debug, Deserialize)]
-struct Report {
-    directions: Vec<Found>,
-    control: Control,
-    verify: Vec<Verified>,
-    recommendation: Option<Recommendation>,
-    far_end_speaks_every_s: Option<f64>,
-    inconclusive: Option<String>,
-    explanation: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Found {
-    direction: String,
-    timeout: Option<Timeout>,
-    expiry: Option<String>,
-    counted_from: Option<String>,
-    answered_s: Option<f64>,
-    inconclusive: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-struct Timeout {
-    lower_s: f64,
-    upper_s: f64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Control {
-    alive: bool,
-    lost_at_s: Option<f64>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Verified {
-    idle_s: f64,
-    asked: bool,
-    survived: bool,
-    data_ok: Option<bool>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Recommendation {
-    idle_s: f64,
-    interval_s: f64,
-    survives_lost_probes: f64,
-}
 
 /// What is true of a direction.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -132,7 +84,7 @@ pub(super) fn judge(case: &Case, hold: &Hold, seen: &Seen, tick: Tick, judgement
         judgement.inconclusive(seen.stderr.trim());
         return;
     }
-    let Some(report) = report::<Report>(seen, "kalive.hold/1", judgement) else {
+    let Some(report) = report::<HoldReport>(seen, "kalive.hold/1", judgement) else {
         return;
     };
     let wanted = directions(case, hold);
@@ -309,7 +261,7 @@ fn bracket(
 }
 
 /// What is not true is not said either.
-fn no_slander(case: &Case, report: &Report, judgement: &mut Judgement) {
+fn no_slander(case: &Case, report: &HoldReport, judgement: &mut Judgement) {
     let said = report
         .explanation
         .iter()
@@ -325,7 +277,7 @@ fn no_slander(case: &Case, report: &Report, judgement: &mut Judgement) {
 }
 
 /// Keepalives that get through and refresh nothing have to be told, as far as can be seen.
-fn explained(report: &Report, serve: bool, judgement: &mut Judgement) {
+fn explained(report: &HoldReport, serve: bool, judgement: &mut Judgement) {
     let clue = if serve {
         UNCOUNTED
     } else {
@@ -346,7 +298,7 @@ fn explained(report: &Report, serve: bool, judgement: &mut Judgement) {
     );
 }
 
-fn far_end(report: &Report, every: f64, tick: Tick, judgement: &mut Judgement) {
+fn far_end(report: &HoldReport, every: f64, tick: Tick, judgement: &mut Judgement) {
     match report.far_end_speaks_every_s {
         Some(told) => {
             let most = kernel::late(every, tick) + UNEVEN;
@@ -358,7 +310,7 @@ fn far_end(report: &Report, every: f64, tick: Tick, judgement: &mut Judgement) {
 }
 
 /// All tries of what is recommended come before the path forgets, however late the timers are.
-fn recommended(report: &Report, after: f64, tick: Tick, judgement: &mut Judgement) {
+fn recommended(report: &HoldReport, after: f64, tick: Tick, judgement: &mut Judgement) {
     let Some(recommended) = &report.recommendation else {
         return;
     };
@@ -374,7 +326,7 @@ fn recommended(report: &Report, after: f64, tick: Tick, judgement: &mut Judgemen
 fn code(
     case: &Case,
     hold: &Hold,
-    report: &Report,
+    report: &HoldReport,
     truths: &[Truth],
     tick: Tick,
     judgement: &mut Judgement,
@@ -411,7 +363,7 @@ fn code(
 fn exit(
     seen: &Seen,
     hold: &Hold,
-    report: &Report,
+    report: &HoldReport,
     (code, speaks): (i32, bool),
     judgement: &mut Judgement,
 ) {
@@ -443,7 +395,7 @@ fn failing(case: &Case, seen: &Seen, (began, done): (f64, f64), judgement: &mut 
     judgement.must(seen.code == Some(2), || {
         format!("exit {:?}, not 2", seen.code)
     });
-    let Some(report) = report::<Report>(seen, "kalive.hold/1", judgement) else {
+    let Some(report) = report::<HoldReport>(seen, "kalive.hold/1", judgement) else {
         return;
     };
     no_slander(case, &report, judgement);

@@ -5,6 +5,7 @@ pub(crate) mod hold;
 pub(crate) mod inspect;
 mod kernel;
 pub(crate) mod probe;
+mod reports;
 
 use std::fmt;
 

@@ -1,52 +1,10 @@
 //! Judges `kalive probe`: the outcome and its errno, the rounds, and the moment of the end.
 
 use kalive::lab::{Change, OnExpiry, Path, ROUTER_INSIDE, ROUTER_INSIDE6};
-use serde::Deserialize;
 
+use super::reports::{Predicted, ProbeReport, Round, Target};
 use super::{BUSY, Judgement, Measure, PROCESS, Seen, Tick, WOKEN_LATE, kernel, report};
 use crate::case::{Case, Ending, Probe, Server, Traffic};
-
-#[derive(Debug, Deserialize)]
-struct Report {
-    targets: Vec<Target>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Target {
-    phase: String,
-    predicted: Option<Predicted>,
-    attempts: Vec<Attempt>,
-    rounds: Vec<Round>,
-    peer_spoke: u32,
-    outcome: String,
-    errno: Option<String>,
-    after_s: f64,
-    within_prediction: Option<bool>,
-    still_established: bool,
-    netstat: std::collections::BTreeMap<String, u64>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-struct Predicted {
-    #[serde(rename = "earliest_s")]
-    earliest: f64,
-    #[serde(rename = "nominal_s")]
-    nominal: f64,
-    #[serde(rename = "latest_s")]
-    latest: f64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Attempt {
-    router: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Round {
-    kind: String,
-    at_s: f64,
-    answered: bool,
-}
 
 /// Three repetitions of a SYN+ACK take so long.
 const REPEATED: f64 = 7.2;
@@ -92,7 +50,7 @@ pub(super) fn judge(
     tick: Tick,
     judgement: &mut Judgement,
 ) {
-    let Some(report) = report::<Report>(seen, "kalive.probe/1", judgement) else {
+    let Some(report) = report::<ProbeReport>(seen, "kalive.probe/1", judgement) else {
         return;
     };
     let [target] = report.targets.as_slice() else {
