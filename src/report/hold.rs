@@ -352,14 +352,14 @@ impl Report {
         !from_start && self.keepalive_only != Some(true) && !self.keepers_die()
     }
 
-    /// Whether keepers died whose probes came well before the path forgets.
+    /// Whether keepers died, nothing coming back any more, whose probes came well before the path forgets.
     fn keepers_die(&self) -> bool {
         let Some(lower) = self.directions.iter().filter_map(Found::remembers).min() else {
             return false;
         };
         self.verify
             .iter()
-            .any(|verified| verified.idle * 2 < lower && !verified.holds() && !verified.closed)
+            .any(|verified| verified.idle * 2 < lower && !verified.survived && !verified.closed)
     }
 
     /// The answer to what was asked.

@@ -77,6 +77,8 @@ pub(super) struct Session {
     /// Segments received when a keeper was asked at the end, and whether one came since.
     pub(super) marked: u32,
     pub(super) answered: bool,
+    /// When a keeper was last made to probe.
+    pub(super) asked: Option<Moment>,
     /// Whether the peer has ended it with a FIN.
     pub(super) closed: bool,
 }
@@ -104,6 +106,7 @@ impl Session {
             echoed: false,
             marked: 0,
             answered: false,
+            asked: None,
             closed: false,
         }
     }

@@ -39,6 +39,8 @@ enum Coming {
     Answer,
     Reset,
     Closed,
+    /// TCP_KEEPCNT probes were lost.
+    GivenUp,
 }
 
 struct Made {
@@ -48,6 +50,8 @@ struct Made {
     segments_in: u32,
     segments_out: u32,
     probes: u8,
+    /// `TCP_KEEPCNT`.
+    count: u8,
     timer: u64,
 }
 
@@ -93,6 +97,9 @@ impl Fake {
         let Some(made) = self.connections.get_mut(&id) else {
             return;
         };
+        if made.probes >= made.count {
+            return self.come(Duration::ZERO, id, Coming::GivenUp);
+        }
         made.segments_out += 1;
         made.probes = made.probes.saturating_add(1);
         match (self.path)(id, now, now.saturating_sub(made.refreshed)) {
@@ -143,6 +150,10 @@ impl Fake {
                 self.connections.remove(&id);
                 Some(Happened::Broken(libc::ECONNRESET))
             }
+            Coming::GivenUp => {
+                self.connections.remove(&id);
+                Some(Happened::Broken(libc::ETIMEDOUT))
+            }
             Coming::Closed => {
                 let silence = now.saturating_sub(made.refreshed);
                 let told = (self.path)(id, now, silence) == Fate::Passes;
@@ -178,6 +189,7 @@ impl World for Fake {
             segments_in: 1,
             segments_out: 2,
             probes: 0,
+            count: keepalive.count.get(),
             timer: 0,
         };
         self.connections.insert(id, made);
@@ -389,6 +401,36 @@ fn a_path_that_forgets_before_the_server_closes_is_measured_beyond_that() {
         "{lower} {upper}"
     );
     assert_eq!(report.directions[0].expiry, Some(Expiry::Silent));
+}
+
+/// A kernel answers one keepalive probe in half a second, and here every other answer gets lost: probes that come
+/// closer would end a connection that lives, nine of them being lost.
+#[test]
+fn keepers_are_asked_no_faster_than_they_can_answer() {
+    let mut answers: BTreeMap<Id, (Duration, u32)> = BTreeMap::new();
+    let fake = Fake::new(move |id, now, silence| {
+        if silence >= Duration::from_secs(60) {
+            return Fate::Vanishes;
+        }
+        let (last, count) = answers.entry(id).or_default();
+        if now.saturating_sub(*last) < Duration::from_millis(500) {
+            return Fate::Vanishes;
+        }
+        (*last, *count) = (now, *count + 1);
+        if *count % 2 == 0 {
+            Fate::Vanishes
+        } else {
+            Fate::Passes
+        }
+    });
+    let report = measured("--max 2m", fake);
+    let early: Vec<_> = report
+        .verify
+        .iter()
+        .filter(|v| v.idle.as_secs() < 30)
+        .collect();
+    assert!(early.len() >= 3, "{early:?}");
+    assert!(early.iter().all(|verified| verified.survived), "{early:?}");
 }
 
 #[test]
