@@ -270,7 +270,7 @@ fn probed(case: &mut Case, dice: &mut Dice) {
         _ => {}
     }
     if !dice.chance(1, 3) {
-        probe.require = crate::judge::probe::expected(case, &probe);
+        probe.require = crate::judge::truth::expected(case, &probe);
     }
     case.tool = Tool::Probe(probe);
 }

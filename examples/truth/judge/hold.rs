@@ -1,10 +1,7 @@
 //! Judges `kalive hold`: does it say what the path does to silence, and does its bracket hold the truth?
 
-use std::time::Duration;
-
-use kalive::lab::OnExpiry;
-
 use super::reports::{Found, HoldReport, Timeout};
+use super::truth::{Truth, directions, truth};
 use super::{Judgement, Measure, Seen, Tick, kernel, report};
 use crate::case::{Case, Hold, Server};
 
@@ -17,62 +14,6 @@ const UNEVEN: f64 = 0.05;
 const PERIOD: f64 = 1.5;
 /// What is said of keepalives that get through and refresh nothing.
 const UNCOUNTED: &str = "passes them without counting them";
-
-/// What is true of a direction.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Truth {
-    /// The path forgets after so long.
-    Forgets { after: f64, expiry: &'static str },
-    /// Nothing that this side can do shows an end.
-    Remembers,
-    /// The server closes connections of this age, and was late by `late` at most.
-    Ends {
-        age: f64,
-        late: f64,
-        expiry: &'static str,
-    },
-    /// The far end breaks every silence.
-    Speaks { every: f64 },
-}
-
-fn truth(case: &Case, hold: &Hold, outbound: bool, seen: &Seen) -> Truth {
-    let behaviour = &case.behaviour;
-    let forgets = behaviour.nat_timeout.get();
-    let shortest = forgets.min(hold.max);
-    let ends = |age: Duration, expiry| Truth::Ends {
-        age: age.as_secs_f64(),
-        late: seen.closed_late,
-        expiry,
-    };
-    match case.server {
-        Server::ServeAge(age) | Server::Closing { age, reset: false } if age < shortest => {
-            return ends(age, "closed-by-peer");
-        }
-        Server::Closing { age, reset: true } if age < shortest => {
-            return ends(age, "reset-at-expiry");
-        }
-        Server::Keepalive(every) if every < shortest => {
-            return Truth::Speaks {
-                every: every.as_secs_f64(),
-            };
-        }
-        _ => {}
-    }
-    // Whoever speaks only by keepalives sees them answered.
-    let blind = behaviour.untracked_keepalives && case.server == Server::Echo;
-    let let_in = behaviour.on_expiry == OnExpiry::Forget && outbound;
-    if forgets > hold.max || blind || let_in {
-        return Truth::Remembers;
-    }
-    Truth::Forgets {
-        after: forgets.as_secs_f64(),
-        expiry: match behaviour.on_expiry {
-            OnExpiry::Drop => "silent",
-            // With forget the router itself answers the server.
-            OnExpiry::Reset | OnExpiry::Forget => "reset-on-probe",
-        },
-    }
-}
 
 pub(super) fn judge(case: &Case, hold: &Hold, seen: &Seen, tick: Tick, judgement: &mut Judgement) {
     if let Some(stepped) = seen.stepped {
@@ -131,16 +72,6 @@ pub(super) fn judge(case: &Case, hold: &Hold, seen: &Seen, tick: Tick, judgement
     }
     let code = code(case, hold, &report, &truths, tick, judgement);
     exit(seen, hold, &report, (code, speaks), judgement);
-}
-
-fn directions(case: &Case, hold: &Hold) -> Vec<&'static str> {
-    use crate::case::Direction::{Auto, Both, Inbound, Outbound};
-    let serve = matches!(case.server, Server::Serve | Server::ServeAge(_));
-    match hold.direction {
-        Inbound => vec!["inbound"],
-        Auto | Both if serve => vec!["outbound", "inbound"],
-        Outbound | Auto | Both => vec!["outbound"],
-    }
 }
 
 /// One direction's finding.

@@ -1,6 +1,8 @@
 //! Reports that are right, and each with one thing in it that is not: the judge must notice every one.
 
-use kalive::lab::{Behaviour, Change, Loss, NatTimeout, Path};
+use std::time::Duration;
+
+use kalive::lab::{Behaviour, Change, Loss, NatTimeout, OnExpiry, Path};
 use serde_json::{Value, json};
 
 use super::*;

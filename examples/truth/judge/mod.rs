@@ -1,11 +1,12 @@
 //! Says whether kalive was right: from a case, whose truth is known, and what was seen of its run. Pure, and
 //! independent of kalive's own arithmetic: what the kernel promises is written down here once more.
 
-pub(crate) mod hold;
-pub(crate) mod inspect;
+mod hold;
+mod inspect;
 mod kernel;
-pub(crate) mod probe;
+mod probe;
 mod reports;
+pub(crate) mod truth;
 
 use std::fmt;
 

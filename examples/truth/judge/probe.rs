@@ -1,47 +1,14 @@
 //! Judges `kalive probe`: the outcome and its errno, the rounds, and the moment of the end.
 
-use kalive::lab::{Change, OnExpiry, Path, ROUTER_INSIDE, ROUTER_INSIDE6};
+use kalive::lab::{Change, Path, ROUTER_INSIDE, ROUTER_INSIDE6};
 
 use super::reports::{Predicted, ProbeReport, Round, Target};
+use super::truth::expected;
 use super::{BUSY, Judgement, Measure, PROCESS, Seen, Tick, WOKEN_LATE, kernel, report};
 use crate::case::{Case, Ending, Probe, Server, Traffic};
 
 /// Three repetitions of a SYN+ACK take so long.
 const REPEATED: f64 = 7.2;
-
-/// The outcome that nothing but loss can change.
-pub(crate) fn expected(case: &Case, probe: &Probe) -> &'static str {
-    let behaviour = &case.behaviour;
-    if probe.closed_port {
-        return "refused";
-    }
-    match (
-        behaviour.path,
-        case.step.map(|step| step.change),
-        probe.traffic,
-    ) {
-        (Path::Unreachable, _, _)
-        | (_, Some(Change::Path(Path::Unreachable)), Traffic::InFlight { .. }) => {
-            return "unreachable";
-        }
-        (Path::Cut, _, _) | (_, Some(Change::Path(_)), _) => return "timed-out",
-        (_, Some(_), _) => return "reset",
-        (Path::Open, None, _) => {}
-    }
-    let forgotten = probe.traffic == Traffic::None && probe.idle > behaviour.nat_timeout.get();
-    match case.server {
-        Server::ServeAge(_) | Server::Closing { reset: false, .. } => "closed",
-        Server::Closing { reset: true, .. } => "reset",
-        Server::Stuck { .. } => "unresponsive",
-        Server::Echo | Server::Serve if forgotten => match behaviour.on_expiry {
-            OnExpiry::Drop => "timed-out",
-            OnExpiry::Reset => "reset",
-            OnExpiry::Forget => "alive",
-        },
-        // A far end's keepalives hold the path.
-        Server::Echo | Server::Serve | Server::Keepalive(_) => "alive",
-    }
-}
 
 pub(super) fn judge(
     case: &Case,
@@ -167,13 +134,19 @@ impl Trial<'_> {
                 Some(before) if !before.answered => self.probe.interval.as_secs_f64(),
                 before => kernel::wait(self.probe, before.is_some()),
             };
-            let mut most = kernel::late(wait, self.tick) + 2.0 * self.tick.0 + WOKEN_LATE;
-            if loss && before.is_none() {
+            let ticks = 2.0 * self.tick.0;
+            let (mut least, mut most) = (
+                wait - ticks,
+                kernel::late(wait, self.tick) + ticks + WOKEN_LATE,
+            );
+            if before.is_none() {
+                // That the connection stands is noticed when kalive is woken.
+                least -= WOKEN_LATE;
                 // The SYN+ACK comes again where its ACK got lost, and the silence begins then.
-                most += REPEATED;
+                most += if loss { REPEATED } else { 0.0 };
             }
             let gap = round.at_s - since;
-            judgement.within("a keepalive's wait", gap, wait - 2.0 * self.tick.0, most);
+            judgement.within("a keepalive's wait", gap, least, most);
             if !loss {
                 judgement.measure(Measure::Round, gap - wait);
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kalive::lab::{Behaviour, Loss, NatTimeout};
+use kalive::lab::{Behaviour, Loss, NatTimeout, OnExpiry};
 use serde_json::{Value, json};
 
 use super::*;
