@@ -61,6 +61,8 @@ struct Fake {
     path: Path,
     /// The server closes connections of this age.
     age_limit: Option<Duration>,
+    /// These are closed so long after the start, whatever their age.
+    strays: (Vec<Id>, Duration),
     /// The machine sleeps for ten seconds at this moment.
     sleeps_at: Option<Duration>,
     connections: BTreeMap<Id, Made>,
@@ -73,6 +75,7 @@ impl Fake {
             now: Duration::from_secs(1_000),
             path: Box::new(path),
             age_limit: None,
+            strays: (Vec::new(), Duration::ZERO),
             sleeps_at: None,
             connections: BTreeMap::new(),
             coming: BinaryHeap::new(),
@@ -123,6 +126,10 @@ impl Fake {
                 self.arm(id, idle);
                 if let Some(age) = self.age_limit {
                     self.come(age, id, Coming::Closed);
+                }
+                if self.strays.0.contains(&id) {
+                    let at = Duration::from_secs(1_000) + self.strays.1;
+                    self.come(at.saturating_sub(now), id, Coming::Closed);
                 }
                 Some(Happened::Connected)
             }
@@ -431,6 +438,16 @@ fn keepers_are_asked_no_faster_than_they_can_answer() {
         .collect();
     assert!(early.len() >= 3, "{early:?}");
     assert!(early.iter().all(|verified| verified.survived), "{early:?}");
+}
+
+/// A rung and one of the vernier, opened seconds apart.
+#[test]
+fn a_few_connections_that_end_at_once_do_not_stand_for_all() {
+    let mut fake = forgets_after(60, Fate::Vanishes);
+    fake.strays = (vec![50, 65], Duration::from_secs(40));
+    let report = measured("--max 5m", fake);
+    let (lower, upper) = bracket(&report).unwrap();
+    assert!(lower < 60.0 && 60.0 <= upper, "{lower} {upper}");
 }
 
 #[test]
