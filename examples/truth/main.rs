@@ -1,8 +1,9 @@
 //! The truth suite: runs kalive on random networks whose truth is known, and tells how often it was right.
 //!
 //! `cargo run --release --example truth -- --runs 200 --seed N` prints a table in Markdown, and ends with 1 if
-//! anything was wrong or one case in twenty inconclusive. `--only K` repeats a single case and shows all of it.
-//! Needs what `kalive lab` needs. Two hundred runs take about a quarter of an hour: they wait more than they
+//! anything was wrong or one case in twenty inconclusive. `--only K` repeats a single case and shows all of it; which
+//! packets get lost, and how busy the machine is, is drawn anew.
+//! Needs what `kalive lab` needs. Two hundred runs take some six minutes on two cores: they wait more than they
 //! work, so several labs stand side by side.
 
 mod case;
