@@ -179,7 +179,7 @@ fn closing(case: &mut Case, dice: &mut Dice) {
         // The path forgets before the server closes. (Not where it resets, as a peer does that has rebooted, nor
         // kalive serve, which cannot speak any more on what it has closed.)
         let before = age.as_secs() * 2 / 3;
-        case.behaviour.nat_timeout = timeout(Duration::from_secs(before.max(1)));
+        case.behaviour.nat_timeout = timeout(Duration::from_secs(before.max(2)));
     }
 }
 
