@@ -182,6 +182,7 @@ impl Run<'_> {
         if begun || self.plan.direction == DirectionArg::Outbound {
             return Ok(());
         }
+        self.line_wanted = Some(self.world.now()?);
         self.open_line()?;
         self.begin_ladder(Direction::Inbound)
     }

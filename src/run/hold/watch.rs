@@ -28,6 +28,8 @@ const REPEATED: Duration = Duration::from_millis(3_500);
 /// How often to look after the sessions that carry traffic, and while a rung's loss is being checked.
 const CONTROL: Duration = Duration::from_millis(100);
 const CHECKING: Duration = Duration::from_millis(20);
+/// So long it may take to stand, with all that the kernel repeats.
+const LINE: Duration = Duration::from_secs(30);
 const PING: Duration = Duration::from_millis(500);
 /// Without an answer on any of them for so long the path has failed.
 const LOST: Duration = Duration::from_secs(5);
@@ -303,10 +305,18 @@ impl Run<'_> {
         let lost = self
             .line_lost
             .is_some_and(|at| now.since(at) > FOLLOW.0 && !self.judging_ends);
-        if !lost {
+        let wanted = self
+            .line_wanted
+            .filter(|_| self.line_lost.is_none() && !self.line_stands());
+        let why = if lost {
+            "the control connection to kalive serve was lost"
+        } else if wanted.is_some_and(|since| now.since(since) > LINE) {
+            "no control connection to kalive serve could be made, or it did not greet on it"
+        } else {
             return Ok(());
-        }
+        };
         self.line_lost = None;
+        self.line_wanted = None;
         if !self.controls.iter().any(|&id| self.lives(id)) {
             // A peer that has rebooted resets all of them.
             return self.control_lost();
@@ -317,7 +327,6 @@ impl Run<'_> {
                 .is_some_and(|ladder| ladder.direction == Direction::Inbound && !ladder.is_done())
         });
         if let Some(ladder) = inbound {
-            let why = "the control connection to kalive serve was lost";
             self.inconclusive(Some(Direction::Inbound), why)?;
             self.finish_ladder(ladder)?;
         }
