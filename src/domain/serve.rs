@@ -15,6 +15,8 @@ use serde::Serialize;
 use super::digits::decimal;
 use super::hold::Answer;
 
+/// Silences are told in milliseconds, and to a tick.
+pub(crate) const ROUNDED: Duration = Duration::from_millis(1);
 /// What a greeting begins with.
 pub(crate) const GREETING: &str = "kalive-serve/1 ";
 /// How a control connection begins. NUL, so that text that is to be echoed is never held back.

@@ -6,12 +6,12 @@ use crate::domain::hold::ladder::{self, SHORTEST};
 use crate::domain::hold::verdict::{self, Finding};
 use crate::domain::hold::{Answer, Direction, Sample};
 use crate::domain::moment::Moment;
+use crate::domain::serve::ROUNDED;
 use crate::error::Result;
 
 use super::event::Event;
 use super::probing::RATE_LIMIT;
 use super::session::{Role, State};
-use super::speak::ROUNDED;
 use super::world::Id;
 use super::{Phase, Run, Task};
 

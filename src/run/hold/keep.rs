@@ -8,8 +8,7 @@ use crate::error::Result;
 use super::event::Event;
 use super::probing::RATE_LIMIT;
 use super::session::{Role, Session, State};
-use super::start::now_or_in_a_second;
-use super::world::Id;
+use super::world::{Id, now_or_in_a_second};
 use super::{Phase, Run, Task};
 
 /// Between two looks.

@@ -3,22 +3,19 @@
 use std::time::Duration;
 
 use crate::domain::hold::{Answer, Direction, Sample};
-use crate::domain::serve::{MOST_BYTES, Request, Token};
+use crate::domain::serve::{MOST_BYTES, ROUNDED, Request, Token};
 use crate::error::Result;
 
 use super::event::Event;
 use super::probing::{How, Manner, Probing, RTO_MIN, Step};
 use super::session::{Session, State};
-use super::start::{now_or_in_a_second, silent};
-use super::world::Id;
+use super::world::{Id, now_or_in_a_second, silent};
 use super::{LOOK, Run, Task};
 
 /// How long a request to the far end may take beyond what it asks for.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Two clocks differ by less than this part.
 const DRIFT: u32 = 1_000;
-/// The server tells silences in milliseconds and to a tick.
-pub(super) const ROUNDED: Duration = Duration::from_millis(1);
 
 impl Run<'_> {
     /// Ends the silence of a session.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::cli::hold::DirectionArg;
 use crate::domain::hold::Direction;
 use crate::domain::moment::Moment;
-use crate::domain::options::{Count, Idle, Interval};
+use crate::domain::options::{Count, Interval};
 use crate::domain::serve::CONTROL;
 use crate::error::{During as _, Error, Result};
 use crate::plan::hold::CONTROLS;
@@ -17,7 +17,7 @@ use crate::sys::signals::Interrupt;
 use super::climb::Ladder;
 use super::event::Event;
 use super::session::{Greeted, Role, Session, State};
-use super::world::{Happened, Id, Keepalive};
+use super::world::{Happened, Id, Keepalive, now_or_in_a_second, silent};
 use super::{Phase, Run, Task};
 
 /// How long connecting may take.
@@ -35,16 +35,6 @@ const SHRINKS: u32 = 4;
 /// Between the connections that carry traffic.
 const APART: Duration = Duration::from_millis(330);
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// As silent as the kernel can be made.
-pub(super) fn silent() -> Result<Idle> {
-    Idle::new(Duration::from_secs(32_767)).map_err(|error| Error::Usage(error.to_string()))
-}
-
-/// A probe within a jiffy, if the connection has been idle for a second.
-pub(super) fn now_or_in_a_second() -> Result<Idle> {
-    Idle::new(Duration::from_secs(1)).map_err(|error| Error::Usage(error.to_string()))
-}
 
 impl Run<'_> {
     /// Connects the first session to the first address that answers, and sees who is there.

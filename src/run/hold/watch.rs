@@ -9,12 +9,12 @@ use crate::domain::moment::Moment;
 use crate::domain::serve::{REQUEST, Reply, Request};
 use crate::error::Result;
 
-use super::climb::Climb;
+use super::climb::{Climb, Ladder};
 use super::event::Event;
 use super::probing::How;
 use super::session::{Role, Session, State};
-use super::start::{REFUSED, now_or_in_a_second};
-use super::world::Id;
+use super::start::REFUSED;
+use super::world::{Id, now_or_in_a_second};
 use super::{Phase, Run, Task};
 
 /// A session is looked at no more and no less often.
@@ -387,5 +387,3 @@ impl Run<'_> {
         Ok(())
     }
 }
-
-use super::climb::Ladder;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::domain::moment::Moment;
 use crate::domain::options::{Count, Idle, Interval};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::sys::signals::Interrupt;
 
 /// Names a session.
@@ -80,4 +80,14 @@ pub(crate) trait World {
         until: Moment,
         happened: &mut Vec<(Id, Happened)>,
     ) -> Result<Option<Interrupt>>;
+}
+
+/// As silent as the kernel can be made.
+pub(super) fn silent() -> Result<Idle> {
+    Idle::new(Duration::from_secs(32_767)).map_err(|error| Error::Usage(error.to_string()))
+}
+
+/// A probe within a jiffy, if the connection has been idle for a second.
+pub(super) fn now_or_in_a_second() -> Result<Idle> {
+    Idle::new(Duration::from_secs(1)).map_err(|error| Error::Usage(error.to_string()))
 }
