@@ -69,7 +69,7 @@ fn recommended(report: &Report) -> Option<String> {
     let settings = report.settings.as_ref()?;
     let lost = report.recommendation.as_ref()?.survives_lost_probes;
     Some(format!(
-        "Holds this path, even if {} in a row stay lost: {}.",
+        "These settings stay within it, even if {} in a row stay lost: {}.",
         counted(lost, "probe"),
         settings.setsockopt.join(", ")
     ))

@@ -103,7 +103,7 @@ fn recommendation(out: &mut dyn Write, report: &Report, layout: Layout) -> io::R
         return Ok(());
     };
     let text = format!(
-        "These settings hold this path, even if {} in a row {} lost and every timer is late:",
+        "These settings stay within the measured time, even if {} in a row {} lost and every timer is late:",
         counted(recommended.survives_lost_probes, "probe"),
         if recommended.survives_lost_probes == 1 {
             "gets"

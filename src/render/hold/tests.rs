@@ -109,8 +109,8 @@ timeout                                            4.90s to 5.11s [==]
 TCP_KEEPIDLE  KEPT THE CONNECTION OPEN
           3s  yes, and data passes
 
-These settings hold this path, even if 2 probes in a row get lost and every
-timer is late:
+These settings stay within the measured time, even if 2 probes in a row get lost
+and every timer is late:
   net.ipv4.tcp_keepalive_time = 2
   net.ipv4.tcp_keepalive_intvl = 1
   net.ipv4.tcp_keepalive_probes = 5
