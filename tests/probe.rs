@@ -469,12 +469,12 @@ fn lost_packets_show_as_unanswered_probes_of_a_peer_that_is_alive() {
         for target in &targets {
             let rounds = target["rounds"].as_array().unwrap();
             assert_eq!(rounds.len() - unanswered(target), 3, "{target}");
-            let quick =
-                |round: &Value| round["answered"] == false || seconds(&round["rtt_s"]) < 0.5;
-            assert!(
-                rounds.iter().all(quick),
-                "an answer belongs to its own probe: {target}"
-            );
+            for round in rounds {
+                // Null of an answer that was found too late to be timed. Another probe goes out after a second.
+                let rtt = &round["rtt_s"];
+                let of_its_own = rtt.as_f64().map_or(rtt.is_null(), |rtt| rtt < 1.0);
+                assert!(of_its_own, "an answer belongs to its own probe: {target}");
+            }
         }
     });
 }
