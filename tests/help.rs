@@ -180,7 +180,7 @@ const WRONG: [(&str, &str); 41] = [
     ("lab -o json -- true", "leave one of them out"),
     ("serve --listen 7117", "such as 127.0.0.1:7117 or [::]:7117"),
     ("serve --allow :80", "write ADDRESS or ADDRESS/LENGTH"),
-    ("man inspekt", "write inspect, probe"),
+    ("man inspekt", "write completions, hold, inspect"),
 ];
 
 #[test]

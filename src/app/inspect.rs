@@ -51,7 +51,10 @@ pub(super) fn inspect(
     for incomplete in &report.incomplete {
         warn(err, &warning(incomplete));
     }
-    if let Some(advice) = report.incomplete.iter().find_map(advice) {
+    // Who is root already is refused for another reason.
+    if let Some(advice) = report.incomplete.iter().find_map(advice)
+        && !rustix::process::geteuid().is_root()
+    {
         warn(err, advice);
     }
     if let (Some(name), 0) = (&plan.filter.process, report.count) {

@@ -74,10 +74,10 @@ fn at(time: Duration, text: &str) -> String {
 /// The same without breaking the order of times.
 fn late(round: &RoundReport) -> String {
     format!(
-        "{:10}  of {}: {}",
+        "{:10}  {} (sent at {})",
         "",
+        said(round),
         Measured::About(round.at_s),
-        said(round)
     )
 }
 
@@ -106,7 +106,7 @@ fn connected(report: &Report, target: &TargetReport) -> String {
         .local
         .map_or_else(|| String::from("?"), |local| local.to_string());
     let hz = match report.hz {
-        Some(hz) => format!("HZ={hz}, from {}", report.hz_source),
+        Some(hz) => format!("HZ={hz}"),
         None => format!("HZ {}", report.hz_source),
     };
     let whose = match options.origin.idle {
