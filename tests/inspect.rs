@@ -353,6 +353,7 @@ fn owners_can_be_filtered_by() {
             1,
         ),
         (String::from("--source proc"), 1),
+        (String::from("--no-loopback"), 0),
         (String::from("--state listen"), 0),
         (String::from("--state listen,established"), 1),
     ] {

@@ -87,6 +87,9 @@ pub struct InspectArgs {
     )]
     #[arg(long, value_enum, value_name = "STATUS", help_heading = "Filters")]
     pub keepalive: Option<KeepaliveStatus>,
+    /// Leave out sockets of a loopback address: no middlebox stands between their ends
+    #[arg(long, hide_short_help = true, help_heading = "Filters")]
+    pub no_loopback: bool,
 
     /// Look into another network namespace: that of a process, a path, or a name that ip-netns(8) knows
     #[arg(

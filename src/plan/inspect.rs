@@ -104,6 +104,8 @@ pub(crate) struct Filter {
     /// By name or number, as given.
     pub(crate) user: Option<String>,
     pub(crate) keepalive: Option<KeepaliveStatus>,
+    /// Whether sockets of a loopback address are left out.
+    pub(crate) no_loopback: bool,
 }
 
 impl Filter {
@@ -112,6 +114,7 @@ impl Filter {
         self.states.contains(socket.state)
             && any(&self.local, |pattern| pattern.matches(&socket.local))
             && any(&self.peer, |pattern| pattern.matches(&socket.peer))
+            && !(self.no_loopback && socket.local.ip().to_canonical().is_loopback())
     }
 
     /// Whether a socket with this keepalive passes.
@@ -174,6 +177,7 @@ pub(crate) fn plan(args: &InspectArgs, output: OutputChoice) -> Result<Plan> {
         process: args.process.as_deref().map(as_comm),
         user: args.user.clone(),
         keepalive: args.keepalive,
+        no_loopback: args.no_loopback,
     };
     let namespaces = match (&args.netns, args.all_netns) {
         (Some(target), _) => Namespaces::One(target.clone()),

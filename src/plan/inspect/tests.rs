@@ -36,6 +36,7 @@ fn summary() -> Plan {
             process: None,
             user: None,
             keepalive: None,
+            no_loopback: false,
         },
         source: Source::Auto,
         columns: DEFAULT.to_vec(),

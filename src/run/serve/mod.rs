@@ -1,6 +1,7 @@
 //! The far end: accepts, greets, echoes, speaks when a control connection asks, and tells what it sees as
 //! events. One thread, one epoll. Whoever is slow or hostile costs nothing but his own session.
 
+mod accept;
 mod ages;
 mod control;
 mod session;
@@ -12,11 +13,12 @@ mod turns;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::fs::File;
-use std::io::{self, Read as _};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
+<<<<<<< HEAD
 use schemars::JsonSchema;
 use serde::Serialize;
 use socket2::{Domain, SockRef, Socket, Type};
@@ -24,6 +26,13 @@ use socket2::{Domain, SockRef, Socket, Type};
 use crate::domain::moment::Moment;
 use crate::domain::serve::{Outcome, Token, greeting};
 use crate::error::{During as _, Error, Result};
+=======
+use socket2::{Domain, Socket, Type};
+
+use crate::domain::moment::Moment;
+use crate::domain::serve::Outcome;
+use crate::error::{During as _, Result};
+>>>>>>> faults
 use crate::plan::serve::Plan;
 use crate::sys::clock;
 use crate::sys::limits;
@@ -31,19 +40,19 @@ use crate::sys::reactor::{Interest, Reactor, Ready};
 use crate::sys::signals::Interrupt;
 
 use ages::Ages;
+<<<<<<< HEAD
 use session::Session;
 use slot::Slot;
 use table::Table;
+=======
+use session::{Slot, Table};
+>>>>>>> faults
 use turns::Turns;
 
 /// More than one client opens at once: a full queue costs its clients a second each.
 const BACKLOG: i32 = 4096;
-/// Those who come shall not keep those who are there waiting.
-const ACCEPTED_AT_ONCE: usize = 256;
 /// Descriptors that are not sessions.
 const RESERVED: u64 = 32;
-/// How long to leave connections waiting when none can be taken.
-const EXHAUSTED: Duration = Duration::from_secs(1);
 
 const LISTENER: u64 = u64::MAX - 2;
 const STOP: u64 = u64::MAX - 3;
@@ -274,82 +283,6 @@ impl Server<'_> {
         Ok(())
     }
 
-    fn accept_some(&mut self) -> Result<()> {
-        for _ in 0..ACCEPTED_AT_ONCE {
-            match self.listener.accept() {
-                Ok((stream, peer)) => self.accept(stream, peer)?,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                // The connection ended before it was taken, or the network had a word to say: accept(2).
-                Err(error) if concerns_one(&error) => {}
-                Err(_) => {
-                    self.exhausted = Some(now()? + EXHAUSTED);
-                    // Level-triggered: without this the waiting connection would be told of for ever.
-                    return self
-                        .reactor
-                        .modify(self.listener, LISTENER, Interest::Errors)
-                        .during(|| "epoll_ctl");
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn accept(&mut self, stream: TcpStream, peer: SocketAddr) -> Result<()> {
-        let client = peer.ip().to_canonical();
-        let held = self.clients.get(&client).copied().unwrap_or_default();
-        let refusal = if !self.plan.allows(peer) {
-            Some(Refusal::NotAllowed)
-        } else if self.table.len() >= self.sessions {
-            Some(Refusal::Full)
-        } else if held >= self.plan.sessions_per_client {
-            Some(Refusal::ClientFull)
-        } else {
-            None
-        };
-        if let Some(why) = refusal {
-            refuse(&stream);
-            return (self.tell)(Event::Refused { peer, why });
-        }
-        let now = now()?;
-        let token = self.token()?;
-        let prepared = stream
-            .set_nonblocking(true)
-            .and_then(|()| stream.set_nodelay(true))
-            .and_then(|()| {
-                // A new connection's buffer takes a line.
-                SockRef::from(&stream)
-                    .send_with_flags(greeting(token).as_bytes(), libc::MSG_NOSIGNAL)
-            });
-        if prepared.is_err() {
-            refuse(&stream);
-            return Ok(());
-        }
-        let slot = self.table.insert(Session::new(stream, peer, token, now));
-        if let Some(session) = self.table.get(slot)
-            && (self.reactor)
-                .add(&session.stream, slot.key(), Interest::Readable)
-                .is_err()
-        {
-            // No memory for one more, or /proc/sys/fs/epoll/max_user_watches.
-            refuse(&session.stream);
-            self.table.remove(slot);
-            return Ok(());
-        }
-        *self.clients.entry(client).or_default() += 1;
-        if let Some(at) = too_old(now, self.plan.age) {
-            self.ages.add(at, slot, &self.table);
-        }
-        (self.tell)(Event::Accepted { peer })
-    }
-
-    fn token(&mut self) -> Result<Token> {
-        let mut bytes = [0; 8];
-        self.random
-            .read_exact(&mut bytes)
-            .during(|| "read /dev/urandom")?;
-        Ok(Token(u64::from_ne_bytes(bytes)))
-    }
-
     /// Something has happened on a session's socket.
     fn attend(&mut self, slot: Slot, ready: Ready) -> Result<()> {
         let Some(session) = self.table.get_mut(slot) else {
@@ -427,40 +360,6 @@ impl Server<'_> {
             age,
         })
     }
-}
-
-/// `None` for an age that is never reached.
-fn too_old(now: Moment, age: Duration) -> Option<Moment> {
-    now.since_start()
-        .checked_add(age)
-        .map(Moment::after_start)
-        .filter(|at| *at < Moment::after_start(Duration::MAX))
-}
-
-/// Whether an error of accept is that of a connection which is gone with it. Others, such as EMFILE, come again
-/// at once.
-fn concerns_one(error: &io::Error) -> bool {
-    matches!(
-        error.raw_os_error(),
-        Some(
-            libc::ECONNABORTED
-                | libc::EINTR
-                | libc::EPROTO
-                | libc::ENOPROTOOPT
-                | libc::ENETDOWN
-                | libc::EHOSTDOWN
-                | libc::ENONET
-                | libc::EHOSTUNREACH
-                | libc::EOPNOTSUPP
-                | libc::ENETUNREACH
-        )
-    )
-}
-
-/// Closes with a RST: neither side is left with a waiting end.
-fn refuse(stream: &TcpStream) {
-    // Whatever comes of it, the descriptor is closed next.
-    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 fn now() -> Result<Moment> {
