@@ -18,21 +18,13 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-<<<<<<< HEAD
 use schemars::JsonSchema;
 use serde::Serialize;
-use socket2::{Domain, SockRef, Socket, Type};
-
-use crate::domain::moment::Moment;
-use crate::domain::serve::{Outcome, Token, greeting};
-use crate::error::{During as _, Error, Result};
-=======
 use socket2::{Domain, Socket, Type};
 
 use crate::domain::moment::Moment;
 use crate::domain::serve::Outcome;
-use crate::error::{During as _, Result};
->>>>>>> faults
+use crate::error::{During as _, Error, Result};
 use crate::plan::serve::Plan;
 use crate::sys::clock;
 use crate::sys::limits;
@@ -40,13 +32,8 @@ use crate::sys::reactor::{Interest, Reactor, Ready};
 use crate::sys::signals::Interrupt;
 
 use ages::Ages;
-<<<<<<< HEAD
-use session::Session;
 use slot::Slot;
 use table::Table;
-=======
-use session::{Slot, Table};
->>>>>>> faults
 use turns::Turns;
 
 /// More than one client opens at once: a full queue costs its clients a second each.
