@@ -11,7 +11,7 @@ use anstream::{AutoStream, ColorChoice};
 use clap::Parser as _;
 use clap::builder::Styles;
 use clap_complete::CompleteEnv;
-use kalive::cli::{Cli, When};
+use kalive::cli::{COMPLETION_VARIABLE, Cli, When};
 use kalive::complete::{self, Places};
 use kalive::{Error, Exit, Surroundings};
 use stdout::Stdout;
@@ -82,7 +82,7 @@ fn completed() -> clap::error::Result<bool> {
         home: env::home_dir(),
     };
     CompleteEnv::with_factory(|| complete::command(&places))
-        .var(complete::VARIABLE)
+        .var(COMPLETION_VARIABLE)
         .try_complete(env::args_os(), env::current_dir().ok().as_deref())
 }
 

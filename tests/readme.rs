@@ -1,6 +1,4 @@
 //! Every command line that README.md shows is one that kalive takes.
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
 use clap::Parser as _;
 use kalive::cli::Cli;
 

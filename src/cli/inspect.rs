@@ -34,6 +34,7 @@ Examples:
 /// What `kalive inspect` was asked.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = FOOTER, after_long_help = EXAMPLES)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct InspectArgs {
     /// List the sockets, one a row
     #[arg(short, long)]

@@ -52,6 +52,9 @@ Examples:
   kalive man >kalive.1
       keep that of kalive";
 
+/// The environment variable by which a completion script asks; its value names the shell.
+pub const COMPLETION_VARIABLE: &str = "KALIVE_COMPLETE";
+
 /// Diagnose TCP keepalive on Linux: live sockets, dead peers, forgetful middleboxes.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "kalive", version = version::short(), long_version = version::long(), after_help = FOOTER, after_long_help = AFTER_HELP)]

@@ -14,9 +14,6 @@ use clap_complete::engine::ArgValueCandidates;
 use crate::cli::Cli;
 use crate::generate;
 
-/// The environment variable by which a completion script asks; its value names the shell.
-pub const VARIABLE: &str = "KALIVE_COMPLETE";
-
 /// Where to look.
 #[derive(Clone, Debug)]
 pub struct Places {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use super::man::escaped;
+use super::roff::escaped;
 
 const UNKNOWN: &str = "_unknown";
 

@@ -5,6 +5,7 @@ mod fields;
 mod jq;
 mod man;
 mod overview;
+mod roff;
 mod schema;
 
 use std::io::{self, Write};
@@ -12,8 +13,7 @@ use std::io::{self, Write};
 use clap::CommandFactory as _;
 use clap_complete::env::{Elvish, EnvCompleter as _, Fish, Powershell};
 
-use crate::cli::{Cli, Shell};
-use crate::complete::VARIABLE;
+use crate::cli::{COMPLETION_VARIABLE as VARIABLE, Cli, Shell};
 use crate::error::{Error, Result};
 pub use jq::{Jq, examples as jq_examples};
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::man::escaped;
+use super::roff::escaped;
 
 /// What the environment and the files mean, each with the pages that tell it; all pages where none is named.
 type Told = (&'static str, &'static [&'static str], &'static str);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::table::name;
+use super::words::name;
 use crate::cli::probe::Outcome;
 use crate::domain::prediction::Prediction;
 use crate::render::chart::{Axis, Chart, Content, Kind, Mark, Row};

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{charts, table};
+use super::{charts, words};
 use crate::cli::probe::Outcome;
 use crate::plan::probe::Plan;
 use crate::render::junit::{self, Came, Case, Suite, Why};
@@ -55,14 +55,14 @@ fn came(target: &TargetReport, required: Outcome) -> Came {
         Why {
             kind: found,
             message: format!("{found}{errno}{after}, required: {required}"),
-            explanation: table::explained(target),
+            explanation: words::explained(target),
         }
     };
     if let Some(unknown) = &target.outcome_unknown {
         return Came::Error(Why {
             kind: "unmeasured",
             message: unknown.clone(),
-            explanation: table::explained(target),
+            explanation: words::explained(target),
         });
     }
     match target.outcome {

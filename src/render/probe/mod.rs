@@ -5,6 +5,7 @@ mod junit;
 mod lines;
 mod picture;
 mod table;
+mod words;
 
 use std::io::{self, Write};
 use std::time::Duration;

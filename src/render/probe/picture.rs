@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{charts, table};
+use super::{charts, words};
 use crate::cli::probe::Outcome;
 use crate::plan::probe::Plan;
 use crate::render::chart::{self, Header};
@@ -15,7 +15,7 @@ pub(crate) fn picture(
     report: &Report,
     at: &str,
 ) -> io::Result<()> {
-    let targets: Vec<String> = report.targets.iter().map(table::name).collect();
+    let targets: Vec<String> = report.targets.iter().map(words::name).collect();
     let answer = report.targets.iter().map(|target| {
         let outcome = target.outcome.map_or("?", Outcome::name);
         let required = if target.outcome == Some(plan.require) {
@@ -23,12 +23,12 @@ pub(crate) fn picture(
         } else {
             format!(" ({} was required)", plan.require.name())
         };
-        format!("{}: {outcome}{required}", table::name(target))
+        format!("{}: {outcome}{required}", words::name(target))
     });
     let header = Header {
         title: format!("kalive probe {}", targets.join(" ")),
         answer: answer.collect(),
-        said: report.targets.iter().map(table::sentence).collect(),
+        said: report.targets.iter().map(words::sentence).collect(),
         footer: format!("kalive {}, {at}", env!("CARGO_PKG_VERSION")),
         at: at.to_owned(),
     };

@@ -3,13 +3,13 @@
 use std::io::{self, Write};
 
 use super::charts;
+use super::words::{name, sentence};
 use crate::cli::probe::Outcome;
 use crate::plan::probe::Plan;
 use crate::render::summary::{self, Meaning};
-use crate::render::text::{self, Measured};
+use crate::render::text::Measured;
 use crate::render::{Layout, chart};
 use crate::report::probe::{Report, TargetReport};
-use crate::run::probe::CountedFrom;
 
 /// So many charts are drawn unasked.
 const CHARTS: usize = 4;
@@ -56,23 +56,6 @@ pub(super) fn write(
     Ok(())
 }
 
-/// The target as it was given.
-pub(super) fn name(target: &TargetReport) -> String {
-    let mut name = String::new();
-    text::push_escaped(&mut name, &target.target);
-    name
-}
-
-/// What happened, and from when the time to it counts.
-pub(super) fn explained(target: &TargetReport) -> String {
-    format!("{}{}", target.explanation, counted(target))
-}
-
-/// The same, and of which target.
-pub(super) fn sentence(target: &TargetReport) -> String {
-    format!("{}: {}", name(target), explained(target))
-}
-
 /// How long it took to end; `-` where it did not.
 fn after(target: &TargetReport) -> String {
     let ended = target.outcome != Some(Outcome::Alive);
@@ -96,20 +79,5 @@ fn predicted(target: &TargetReport) -> String {
         window
     } else {
         format!("{window}: NOT as predicted")
-    }
-}
-
-/// From when the time to the end counts.
-fn counted(target: &TargetReport) -> &'static str {
-    match (target.outcome, target.counted_from) {
-        (Some(Outcome::Alive), _) | (_, None) => "",
-        (_, Some(CountedFrom::Connect)) => " The time counts from the first SYN to that address.",
-        (_, Some(CountedFrom::LastSegmentReceived)) => {
-            " The time counts from the last segment received."
-        }
-        (_, Some(CountedFrom::DataSent)) => " The time counts from the sending of the data.",
-        (_, Some(CountedFrom::HeartbeatSent)) => {
-            " The time counts from the sending of the heartbeat."
-        }
     }
 }
