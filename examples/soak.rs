@@ -8,7 +8,10 @@
     reason = "an example prints its result; a JSON value's index does not panic"
 )]
 
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read as _, Write as _};
+#[path = "../src/edge.rs"]
+mod edge;
+
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::mpsc::{self, Receiver};
@@ -17,9 +20,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use clap::Parser;
-use kalive::cli::Cli;
+use kalive::Exit;
 use kalive::lab::{Behaviour, FarEnd, Lab, Namespace, NatTimeout, Plan, servers};
-use kalive::{Exit, Surroundings};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use procfs::process::Process;
@@ -51,37 +53,18 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    let ended = if std::env::args().nth(1).as_deref() == Some(KALIVE) {
-        be_kalive()
-    } else {
-        soak(Args::parse().time).map(|flat| if flat { Exit::Holds } else { Exit::Negative })
-    };
-    ended.map_or_else(
-        |error| {
+    let mut words = std::env::args_os().skip(1).peekable();
+    if words.peek().is_some_and(|word| word == KALIVE) {
+        return edge::run(words);
+    }
+    match soak(Args::parse().time) {
+        Ok(true) => Exit::Holds.into(),
+        Ok(false) => Exit::Negative.into(),
+        Err(error) => {
             let _ = writeln!(io::stderr(), "{error:#}");
             Exit::Failed.into()
-        },
-        Exit::into,
-    )
-}
-
-/// As src/main.rs, off a terminal.
-fn be_kalive() -> Result<Exit> {
-    let cli = Cli::try_parse_from(std::env::args_os().skip(1))?;
-    let surroundings = Surroundings {
-        stdout_is_terminal: false,
-        columns: None,
-        stderr_is_terminal: false,
-        size: || None,
-        no_color: true,
-    };
-    let mut out = BufWriter::new(io::stdout().lock());
-    Ok(kalive::run(
-        &cli,
-        &surroundings,
-        &mut out,
-        &mut io::stderr(),
-    )?)
+        }
+    }
 }
 
 fn soak(time: Duration) -> Result<bool> {

@@ -313,6 +313,25 @@ fn a_path_that_is_cut_is_no_timeout() {
 }
 
 #[test]
+fn a_peer_that_reboots_is_no_timeout_in_any_direction() {
+    in_lab_user_namespace(|| {
+        fn rebooted(direction: &str) {
+            let lab = lab(forgetting(600, OnExpiry::Drop));
+            let line = format!("{} --max 30s --direction {direction}", servers()[0]);
+            let child = command(&lab, &line).spawn().unwrap();
+            thread::sleep(Duration::from_secs(4));
+            lab.change(Change::RebootPeer).unwrap();
+            let ran = finish(child);
+            assert_eq!(ran.code, Some(2), "{} {}", ran.report, ran.errors);
+            assert_eq!(ran.report["control"]["alive"], false, "{}", ran.report);
+            let explanation = ran.report["explanation"].to_string();
+            assert!(!explanation.contains("counting"), "{explanation}");
+        }
+        together![rebooted("outbound"), rebooted("inbound"), rebooted("both")];
+    });
+}
+
+#[test]
 fn keepalives_that_nobody_counts_do_not_hold_the_path() {
     in_lab_user_namespace(|| {
         let lab = lab(Behaviour {

@@ -343,6 +343,27 @@ fn what_the_peer_says_at_the_end_is_told() {
     });
 }
 
+/// A keepalive probe is lost, then a heartbeat is sent: from then on it is data in flight that counts.
+#[test]
+fn a_heartbeat_after_a_lost_probe_is_data_in_flight() {
+    in_lab_user_namespace(|| {
+        let lab = echo_lab();
+        let options = "--idle 1s --interval 1s --user-timeout 1600ms --rounds 0";
+        let beats = "--send PING --expect PING --heartbeat 2s";
+        let mut probe = Probe::start(&lab, &format!("{} {options} {beats}", both()));
+        probe.wait_for("round", 2);
+        lab.change(Change::Path(Path::Cut)).unwrap();
+        let (targets, _) = probe.finish();
+        assert_eq!(
+            outcomes(&targets),
+            [("timed-out", Some("ETIMEDOUT"), "in-flight"); 2]
+        );
+        for target in &targets {
+            assert_eq!(target["within_prediction"], true, "{target}");
+        }
+    });
+}
+
 /// The service answers once and then hangs; its kernel goes on answering keepalive probes.
 #[test]
 fn a_stuck_service_whose_kernel_answers_is_unresponsive() {

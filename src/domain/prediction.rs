@@ -222,12 +222,16 @@ pub fn in_flight(options: &Retransmission, rate: TickRate) -> Prediction {
     // A tail loss probe may put the first retransmission off by up to one more timeout.
     let first_late = rto + rto + rate.lateness(rto);
     if let Some(limit) = options.user_timeout {
-        // The last timer is shortened to end at the limit (tcp_clamp_rto_to_user_timeout).
+        // The last timer is shortened to end at the limit (tcp_clamp_rto_to_user_timeout), unless an ICMP error
+        // sets it anew to a whole timeout (tcp_ld_RTO_revert, RFC 6069).
+        let overshoot = rate
+            .lateness(limit.min(rto_max))
+            .max(rto + rate.lateness(rto));
         return Prediction {
             rule: Rule::RetransmissionUserTimeout,
             earliest: rto.saturating_add(limit),
             nominal: rto.saturating_add(limit),
-            latest: (first_late + rate.lateness(limit.min(rto_max))).saturating_add(limit),
+            latest: (first_late + overshoot).saturating_add(limit),
         };
     }
     let limit = retries2_timeout(options.retries, rto_max);
@@ -418,5 +422,18 @@ mod tests {
         assert!(predicted.earliest <= Duration::from_millis(8_400));
         assert!(Duration::from_millis(8_400) <= predicted.latest);
         assert!(predicted.latest < Duration::from_secs(9));
+    }
+
+    /// Measured, a router answering every retransmission with host unreachable: 1.640 s with a limit of 1.098 s.
+    #[test]
+    fn an_icmp_error_sets_the_last_timer_anew() {
+        let options = Retransmission {
+            rto: Duration::from_millis(204),
+            rto_max: Duration::from_secs(120),
+            retries: 15,
+            user_timeout: Some(Duration::from_millis(1_098)),
+        };
+        let predicted = in_flight(&options, hz(250));
+        assert_eq!(predicted.latest, Duration::from_millis(1_098 + 412 + 208));
     }
 }

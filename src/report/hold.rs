@@ -13,7 +13,7 @@ use serde::Serialize;
 use crate::domain::hold::ends::CountedFrom;
 use crate::domain::hold::recommendation::{Held, Recommendation, recommend};
 use crate::domain::hold::software::{self, Setting};
-use crate::domain::hold::{Direction, Expiry, Sample};
+use crate::domain::hold::{Answer, Direction, Expiry, Sample};
 use crate::domain::seconds::{self, Seconds};
 use crate::domain::wheel::TickRate;
 use crate::domain::words::counted;
@@ -78,8 +78,9 @@ pub(crate) struct Report {
     pub(crate) at_least: Option<Duration>,
     #[serde(skip)]
     spoke: Vec<Duration>,
+    /// Whether keepalives were answered wherever data was lost; `None` if nothing was.
     #[serde(skip)]
-    keepalive_only: bool,
+    keepalive_only: Option<bool>,
     #[serde(skip)]
     round_trip: Duration,
     #[serde(skip)]
@@ -157,6 +158,8 @@ pub(crate) struct Verified {
     pub(crate) asked: bool,
     /// Whether it was still there after a silence that the path forgets.
     pub(crate) survived: bool,
+    /// Whether the peer closed it with a FIN, which keepalive does not prevent.
+    pub(crate) closed: bool,
     /// Whether data was echoed on it afterwards; null where the far end does not echo.
     pub(crate) data_ok: Option<bool>,
 }
@@ -225,7 +228,7 @@ impl Report {
             range: plan.search.min..=plan.search.max,
             at_least: plan.at_least,
             spoke: Vec::new(),
-            keepalive_only: false,
+            keepalive_only: None,
             round_trip: Duration::ZERO,
             limit: None,
         }
@@ -256,8 +259,12 @@ impl Report {
                 sample,
                 ..
             } => {
-                self.keepalive_only |= keepalive_only;
-                self.change(*direction, |found| found.samples.push(*sample));
+                if sample.answer != Answer::Answered && *direction == Direction::Outbound {
+                    // Where some keepalives get lost like everything else, data was lost by chance.
+                    self.keepalive_only =
+                        Some(*keepalive_only && self.keepalive_only != Some(false));
+                }
+                self.change(*direction, |found| found.samples.push(sample.clone()));
             }
             Event::Ended { .. } => {}
             Event::Limit {
@@ -290,11 +297,13 @@ impl Report {
                 idle,
                 asked,
                 survived,
+                closed,
                 data_ok,
             } => self.verify.push(Verified {
                 idle: *idle,
                 asked: *asked,
                 survived: *survived,
+                closed: *closed,
                 data_ok: *data_ok,
             }),
             Event::Inconclusive {
@@ -350,11 +359,7 @@ impl Report {
             self.far_end_speaks_every = self.spoke.get(self.spoke.len() / 2).copied();
         }
         self.verify.sort_by_key(|verified| verified.idle);
-        let usable = self
-            .directions
-            .iter()
-            .all(|found| found.inconclusive.is_none() && found.expiry.is_some());
-        if whole && usable && !self.directions.is_empty() && self.keepalives_hold() {
+        if self.usable() && self.keepalives_hold() {
             let remembers = self.directions.iter().filter_map(Found::remembers).min();
             if let Some(remembers) = remembers {
                 self.recommend(&Held {
@@ -396,22 +401,30 @@ impl Report {
         }
     }
 
+    /// Whether the measurement came to its end in all directions: where the path or the peer failed meanwhile, what
+    /// became of keepalives tells nothing.
+    fn usable(&self) -> bool {
+        let known = |found: &Found| found.inconclusive.is_none() && found.expiry.is_some();
+        let whole = self.complete && self.inconclusive.is_none();
+        whole && !self.directions.is_empty() && self.directions.iter().all(known)
+    }
+
     /// Whether nothing speaks against keepalive as a remedy.
     fn keepalives_hold(&self) -> bool {
         let from_start = self
             .limit
             .is_some_and(|limit| limit.from == CountedFrom::Start);
-        !from_start && !self.keepalive_only && !self.keepers_die()
+        !from_start && self.keepalive_only != Some(true) && !self.keepers_die()
     }
 
-    /// Whether keepers died whose probes came well before the path forgets.
+    /// Whether keepers died, nothing coming back any more, whose probes came well before the path forgets.
     fn keepers_die(&self) -> bool {
         let Some(lower) = self.directions.iter().filter_map(Found::remembers).min() else {
             return false;
         };
         self.verify
             .iter()
-            .any(|verified| verified.idle * 2 < lower && !verified.holds())
+            .any(|verified| verified.idle * 2 < lower && !verified.survived && !verified.closed)
     }
 }
 

@@ -15,10 +15,12 @@ use super::tcp::Connection;
 const FROM_ICMP: [u8; 2] = [2, 3];
 
 /// An error that was queued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct QueuedError {
     /// Who sent the ICMP message; `None` where it did not come by ICMP, or the kernel does not tell.
     pub(crate) offender: Option<IpAddr>,
+    /// The errno that stands for the ICMP message; `None` where it did not come by ICMP.
+    pub(crate) errno: Option<i32>,
 }
 
 /// Turns IP_RECVERR on or off.
@@ -47,21 +49,33 @@ fn next(connection: &Connection) -> Option<QueuedError> {
         MsgFlags::MSG_ERRQUEUE | MsgFlags::MSG_DONTWAIT,
     )
     .ok()?;
-    let offender = message.cmsgs().ok()?.find_map(|control| offender(&control));
-    Some(QueuedError { offender })
+    Some(
+        message
+            .cmsgs()
+            .ok()?
+            .find_map(|control| queued(&control))
+            .unwrap_or_default(),
+    )
 }
 
-fn offender(control: &ControlMessageOwned) -> Option<IpAddr> {
-    let address = match control {
-        ControlMessageOwned::Ipv4RecvErr(error, Some(from)) if from_icmp(error) => {
-            IpAddr::V4(Ipv4Addr::from_bits(u32::from_be(from.sin_addr.s_addr)))
+/// What a control message tells of an error; `None` if it tells of something else.
+fn queued(control: &ControlMessageOwned) -> Option<QueuedError> {
+    let (error, offender) = match control {
+        ControlMessageOwned::Ipv4RecvErr(error, from) => {
+            let ip = from.map(|from| Ipv4Addr::from_bits(u32::from_be(from.sin_addr.s_addr)));
+            (error, ip.map(IpAddr::V4))
         }
-        ControlMessageOwned::Ipv6RecvErr(error, Some(from)) if from_icmp(error) => {
-            IpAddr::V6(Ipv6Addr::from(from.sin6_addr.s6_addr))
+        ControlMessageOwned::Ipv6RecvErr(error, from) => {
+            let ip = from.map(|from| Ipv6Addr::from(from.sin6_addr.s6_addr));
+            (error, ip.map(IpAddr::V6))
         }
         _ => return None,
     };
-    (!address.is_unspecified()).then_some(address)
+    let by_icmp = from_icmp(error);
+    Some(QueuedError {
+        offender: offender.filter(|address| by_icmp && !address.is_unspecified()),
+        errno: i32::try_from(error.ee_errno).ok().filter(|_| by_icmp),
+    })
 }
 
 fn from_icmp(error: &libc::sock_extended_err) -> bool {
@@ -100,11 +114,14 @@ mod tests {
                 },
                 sin_zero: [0; 8],
             };
-            let told = offender(&ControlMessageOwned::Ipv4RecvErr(error, Some(from)));
-            let expected = matches!(origin, 2 | 3) && ip != [0; 4];
-            assert_eq!(told, expected.then_some(IpAddr::from(ip)));
-            let nobody = ControlMessageOwned::Ipv4RecvErr(error, None);
-            assert_eq!(offender(&nobody), None);
+            let told = queued(&ControlMessageOwned::Ipv4RecvErr(error, Some(from))).unwrap();
+            let by_icmp = matches!(origin, 2 | 3);
+            let expected = by_icmp && ip != [0; 4];
+            assert_eq!(told.offender, expected.then_some(IpAddr::from(ip)));
+            assert!(by_icmp || told.errno.is_none());
+            let nobody = queued(&ControlMessageOwned::Ipv4RecvErr(error, None)).unwrap();
+            assert_eq!(nobody.offender, None);
+            assert_eq!(nobody.errno, told.errno);
         });
     }
 }

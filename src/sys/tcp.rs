@@ -48,12 +48,22 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// Begins to connect. The options are set before, so that the keepalive timer starts with the
-    /// connection. It is writable once connected; [`Self::take_error`] tells a failure.
+    /// [Prepares](Self::prepare) one and begins to connect.
     ///
     /// # Errors
     /// What the kernel refuses at once: an option, the origin, ENETUNREACH, EMFILE.
     pub(crate) fn start(peer: SocketAddr, origin: &Origin, options: &Options) -> Result<Self> {
+        let connection = Self::prepare(peer, origin, options)?;
+        connection.connect()?;
+        Ok(connection)
+    }
+
+    /// One that is to be connected. The options are set before, so that the keepalive timer starts with the
+    /// connection.
+    ///
+    /// # Errors
+    /// What the kernel refuses: an option, the origin, EMFILE.
+    pub(crate) fn prepare(peer: SocketAddr, origin: &Origin, options: &Options) -> Result<Self> {
         let domain = Domain::for_address(peer);
         let socket = Socket::new(
             domain,
@@ -72,11 +82,18 @@ impl Connection {
                 .during(|| format!("bind to {address}"))?;
         }
         set(&socket, options).during(|| format!("setting keepalive options for {peer}"))?;
-        match socket.connect(&peer.into()) {
-            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {}
-            other => other.during(|| format!("connect to {peer}"))?,
-        }
         Ok(Self { socket, peer })
+    }
+
+    /// Begins to connect. It is writable once connected; [`Self::take_error`] tells a failure.
+    ///
+    /// # Errors
+    /// What the kernel refuses at once, such as ENETUNREACH.
+    pub(crate) fn connect(&self) -> Result<()> {
+        match self.socket.connect(&self.peer.into()) {
+            Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(()),
+            other => other.during(|| format!("connect to {}", self.peer)),
+        }
     }
 
     pub(crate) fn peer(&self) -> SocketAddr {

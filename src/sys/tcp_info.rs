@@ -26,6 +26,8 @@ pub(crate) struct TcpInfo {
     pub(crate) rto: Duration,
     /// `tcpi_unacked`: segments sent and not acknowledged.
     pub(crate) unacked: u32,
+    /// `tcpi_sacked`: those of them that the peer has received all the same.
+    pub(crate) sacked: u32,
     pub(crate) activity: Activity,
     /// `tcpi_rtt`: the smoothed round-trip time, which keepalive probes do not feed.
     pub(crate) rtt: Duration,
@@ -73,7 +75,8 @@ pub(crate) fn parse(tcp_info: &[u8]) -> Option<TcpInfo> {
     let rto = microseconds(fields.u32()?);
     fields.skip(12)?;
     let unacked = fields.u32()?;
-    fields.skip(40)?;
+    let sacked = fields.u32()?;
+    fields.skip(36)?;
     let rtt = microseconds(fields.u32()?);
     let mut late = fields;
     let segments = late
@@ -85,6 +88,7 @@ pub(crate) fn parse(tcp_info: &[u8]) -> Option<TcpInfo> {
         probes,
         rto,
         unacked,
+        sacked,
         activity: activity(tcp_info)?,
         rtt,
         segs_out: segments.map(|(out, _)| out),
@@ -132,7 +136,7 @@ mod tests {
         let info = parse(&numbered(248)).unwrap();
         assert_eq!((info.retransmits, info.probes), (2, 3));
         assert_eq!(info.rto, microseconds(word(8)));
-        assert_eq!(info.unacked, word(24));
+        assert_eq!((info.unacked, info.sacked), (word(24), word(28)));
         assert_eq!(
             info.activity.last_data_sent,
             Duration::from_millis(word(44).into())

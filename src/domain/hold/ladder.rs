@@ -155,13 +155,15 @@ impl Search {
     }
 
     /// Another pass, where the bracket is too wide or rests on too little, or ages contradict each other.
-    /// Every rung is an age to be tried; there is no vernier.
+    /// Every rung is an age to be tried; there is no vernier. Where it takes `decisive` lost tries to take chance
+    /// out, rungs are so much closer, and closer still since some below the edge get lost too.
     pub(crate) fn again(
         &self,
         bracket: Option<(Duration, Duration)>,
         contradictions: &[Duration],
+        decisive: u32,
     ) -> Option<Ladder> {
-        let step = Self::step(self.resolution);
+        let step = Self::step(self.resolution) / (decisive + decisive / 2).max(1);
         let mut rungs: Vec<Duration> = contradictions
             .iter()
             .take(self.sessions / 6)
@@ -299,7 +301,7 @@ mod tests {
         let search = search(100, 1_000, 256);
         let again = |bracket, contradictions: &[Duration]| {
             search
-                .again(bracket, contradictions)
+                .again(bracket, contradictions, 1)
                 .map(|ladder| ladder.rungs)
         };
         assert_eq!(
@@ -312,6 +314,10 @@ mod tests {
         );
         assert_eq!(again(None, &[]), None);
         assert_eq!(again(Some((ms(0), ms(900))), &[]), None);
+        let with_loss = search
+            .again(Some((ms(10_000), ms(13_000))), &[], 3)
+            .unwrap();
+        assert_eq!(with_loss.rungs.len(), 15, "four times as many");
     }
 
     proptest::proptest! {

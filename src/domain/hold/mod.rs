@@ -49,7 +49,7 @@ pub(crate) enum Answer {
 
 /// One silence and what came of it. What is known of its length is a range, because the moments of
 /// the last and of the first packet are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(crate) struct Sample {
     /// The silence lasted at least so long.
     #[serde(rename = "idle_s", with = "seconds")]
@@ -67,6 +67,12 @@ pub(crate) struct Sample {
     pub(crate) tries: u32,
     /// In which pass, the first being 1.
     pub(crate) pass: u32,
+    /// How long the silence was at most at each try that was independent of the others.
+    #[serde(skip)]
+    pub(crate) tried: Vec<Duration>,
+    /// So many independent tries are not all lost by chance.
+    #[serde(skip)]
+    pub(crate) decisive: u32,
 }
 
 /// How the path's memory ends.

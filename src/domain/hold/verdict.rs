@@ -52,18 +52,41 @@ pub(crate) fn judge(samples: &[Sample], resolution: Duration) -> Finding {
         .iter()
         .filter(|sample| sample.answer != Answer::Answered)
         .partition(|sample| sample.latest <= reached);
-    let edge = above.iter().min_by_key(|sample| sample.latest);
+    let edge = [reset(&above), lost(&above, reached)];
+    let edge = edge.into_iter().flatten().min_by_key(|(at, _)| *at);
     Finding {
         lower,
-        upper: edge.map(|sample| sample.latest),
-        answer: edge.map(|sample| sample.answer),
-        supported: above.len() > 1 || edge.is_some_and(|sample| sample.answer == Answer::Reset),
+        upper: edge.map(|(at, _)| at),
+        answer: edge.map(|(_, answer)| answer),
+        supported: above.len() > 1 || edge.is_some_and(|(_, answer)| answer == Answer::Reset),
         contradictions: below
             .into_iter()
             .filter(|lost| !resolved(lost, samples, resolution))
             .map(|lost| lost.latest)
             .collect(),
     }
+}
+
+/// A RST leaves no doubt.
+fn reset(above: &[&Sample]) -> Option<(Duration, Answer)> {
+    let reset = above.iter().filter(|sample| sample.answer == Answer::Reset);
+    let first = reset.map(|sample| sample.latest).min()?;
+    Some((first, Answer::Reset))
+}
+
+/// All tries beyond the longest silence that was answered were lost, whichever connection they were made on: that
+/// is no chance any more at the silence at which there have been enough of them.
+fn lost(above: &[&Sample], reached: Duration) -> Option<(Duration, Answer)> {
+    let lost = || above.iter().filter(|sample| sample.answer == Answer::Lost);
+    let decisive = lost().map(|sample| sample.decisive).max()?;
+    let mut tried: Vec<Duration> = lost()
+        .flat_map(|sample| sample.tried.iter().copied())
+        .filter(|at| *at > reached)
+        .collect();
+    tried.sort();
+    let enough = usize::try_from(decisive).unwrap_or(usize::MAX);
+    let at = tried.get(enough.saturating_sub(1)).or(tried.last());
+    at.map(|&at| (at, Answer::Lost))
 }
 
 fn answered(samples: &[Sample]) -> impl Iterator<Item = &Sample> {
@@ -102,9 +125,10 @@ mod tests {
             }
             let (age, sign) = word.split_at(word.len() - 1);
             let age = seconds(age.parse().unwrap());
+            let latest = age + Duration::from_millis(5);
             samples.push(Sample {
                 earliest: age,
-                latest: age + Duration::from_millis(5),
+                latest,
                 answer: match sign {
                     "+" => Answer::Answered,
                     "-" => Answer::Lost,
@@ -113,6 +137,8 @@ mod tests {
                 },
                 tries: 1,
                 pass,
+                tried: vec![latest],
+                decisive: 1,
             });
         }
         samples
@@ -148,6 +174,29 @@ mod tests {
         }
     }
 
+    /// Where every other packet gets lost, say, one lost try tells nothing, and three of them do: of one
+    /// connection or of several.
+    #[test]
+    fn lost_tries_of_all_connections_count_together() {
+        let upper = |text: &str, tries: u32| {
+            let mut samples = samples(text);
+            for sample in &mut samples {
+                let first = sample.latest;
+                sample.decisive = 3;
+                sample.tried = (0..tries).map(|n| first + seconds(0.5) * n).collect();
+                sample.latest = sample.tried.last().copied().unwrap();
+            }
+            let upper = judge(&samples, seconds(0.5)).upper;
+            upper.map(|upper| upper.as_secs_f64())
+        };
+        assert_eq!(upper("1+ 4-", 5), Some(5.005));
+        assert_eq!(upper("1+ 4- 4.1- 4.2-", 5), Some(4.205));
+        // What was lost at silences that are answered was chance.
+        assert_eq!(upper("1+ 4- 4.3+ 4.4- 4.5- 4.6-", 5), Some(4.505));
+        assert_eq!(upper("1+ 4- 4.1-", 1), Some(4.105), "there are no more");
+        assert_eq!(upper("1+ 4r 4.1-", 1), Some(4.005), "a RST leaves no doubt");
+    }
+
     #[test]
     fn one_loss_alone_is_weak_and_a_reset_is_not() {
         let judged = |text| judge(&samples(text), seconds(0.5));
@@ -178,6 +227,8 @@ mod tests {
                     answer: [Answer::Answered, Answer::Lost, Answer::Reset][usize::from(kind)],
                     tries: 1,
                     pass,
+                    tried: vec![Duration::from_secs(age) + Duration::from_millis(1)],
+                    decisive: 1,
                 })
                 .collect();
             let finding = judge(&samples, Duration::from_secs(1));

@@ -51,6 +51,8 @@ fn events_of_hold() {
         answer,
         tries: 1,
         pass: 1,
+        tried: vec![SECOND],
+        decisive: 1,
     };
     let sampled = |direction, planned, answer| HoldEvent::Sample {
         direction,
@@ -79,6 +81,7 @@ fn events_of_hold() {
         idle: SECOND,
         asked: true,
         survived: true,
+        closed: false,
         data_ok,
     };
     let inconclusive = |direction| HoldEvent::Inconclusive {

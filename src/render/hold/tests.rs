@@ -29,6 +29,8 @@ fn sample(direction: Direction, milliseconds: u64, answer: Answer) -> Event {
             answer,
             tries: 1,
             pass: 1,
+            tried: vec![idle + Duration::from_millis(4)],
+            decisive: 1,
         },
     }
 }
@@ -66,6 +68,7 @@ fn asked(options: &str, end: impl IntoIterator<Item = Event>) -> Report {
         idle: Duration::from_secs(3),
         asked: true,
         survived: true,
+        closed: false,
         data_ok: Some(true),
     });
     events.extend(end);
@@ -135,12 +138,14 @@ fn an_interrupted_run_says_longer_than() {
 /// An age limit ends connections that the kernel keeps alive, and data would not save them.
 #[test]
 fn a_limit_that_counts_from_the_start_is_not_blamed_on_the_path() {
-    let died = || Event::Keeper {
+    let ended = |closed| Event::Keeper {
         idle: Duration::from_secs(1),
         asked: false,
         survived: false,
+        closed,
         data_ok: None,
     };
+    let died = || ended(false);
     let limit = |counted_from| Event::Limit {
         expiry: Expiry::ClosedByPeer,
         lower: Duration::from_millis(4_980),
@@ -150,6 +155,14 @@ fn a_limit_that_counts_from_the_start_is_not_blamed_on_the_path() {
     let uncounted = "without counting them";
     let said = |events: Vec<Event>| rendered(JSON, &asked("", events));
     assert!(said(vec![died(), done()]).contains(uncounted));
+    let text = said(vec![ended(true), done()]);
+    assert!(!text.contains(uncounted), "the server closed it: {text}");
+    let failed = Event::Inconclusive {
+        direction: Some(Direction::Inbound),
+        why: "the control connection to kalive serve was lost".to_owned(),
+    };
+    let text = said(vec![died(), failed, done()]);
+    assert!(!text.contains(uncounted), "the peer rebooted: {text}");
     for from in [CountedFrom::Start, CountedFrom::Unknown] {
         let text = said(vec![died(), limit(from), done()]);
         assert!(!text.contains(uncounted), "{text}");
@@ -284,6 +297,7 @@ fn junit_agrees_with_the_exit_code() {
         idle: Duration::from_secs(2),
         asked: true,
         survived,
+        closed: false,
         data_ok: None,
     };
     let inconclusive = |direction| Event::Inconclusive {

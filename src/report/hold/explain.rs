@@ -24,7 +24,10 @@ impl Report {
         let counts_packets = self
             .limit
             .is_none_or(|limit| limit.from == CountedFrom::LastPacket);
-        if counts_packets && (self.keepalive_only || self.keepers_die()) {
+        if counts_packets
+            && self.usable()
+            && (self.keepalive_only == Some(true) || self.keepers_die())
+        {
             said.push("Keepalives get through and are answered, and yet do not keep connections open: something on the path passes them without counting them. Only data keeps it open.".to_owned());
         }
         match self.limit {

@@ -17,8 +17,10 @@ use super::{Phase, Run, Task};
 
 /// After so many passes what is known has to do.
 const PASSES: u32 = 4;
-/// A far end that has broken the silence so often does it regularly.
+/// A far end that has broken the silence so often does it regularly; where packets get lost, what is sent again
+/// looks like that at first.
 const REGULAR: u32 = 2;
+const REGULAR_WITH_LOSS: u32 = 5;
 
 /// One direction's search.
 #[derive(Debug)]
@@ -167,6 +169,11 @@ impl Run<'_> {
             Direction::Inbound => (self.rate.jiffy() + ROUNDED) * 2,
         };
         let due = session.quiet.1 + age + rounding;
+        if due <= now && direction == Direction::Inbound && !self.line_stands() {
+            // Whoever would have to be asked cannot be yet: it will be a bit more silent.
+            self.at(now + Duration::from_millis(50), Task::Due(id));
+            return Ok(());
+        }
         match climb {
             Some(Climb::Climbing | Climb::Checking { .. } | Climb::Checked) if due <= now => {
                 self.speak(id)
@@ -186,10 +193,15 @@ impl Run<'_> {
 
     /// Where the far end itself speaks more often than any rung that is left, nothing is to be learned.
     fn give_up_if_never_silent(&mut self, ladder: usize) -> Result<()> {
+        let regular = if self.tries.lossy() {
+            REGULAR_WITH_LOSS
+        } else {
+            REGULAR
+        };
         let never = self.waiting(ladder).all(|(id, _)| {
             self.sessions
                 .get(id)
-                .is_some_and(|session| session.disturbed >= REGULAR)
+                .is_some_and(|session| session.disturbed >= regular)
         });
         if !never {
             return Ok(());
@@ -205,8 +217,8 @@ impl Run<'_> {
         let Some(climbing) = self.ladders.get_mut(ladder) else {
             return Ok(());
         };
-        climbing.samples.push(sample);
         let dead = sample.answer != Answer::Answered;
+        climbing.samples.push(sample);
         match climbing.climb {
             Climb::Climbing if dead => {
                 climbing.climb = Climb::Checking { since };
@@ -291,9 +303,6 @@ impl Run<'_> {
     fn judge(&mut self, ladder: usize) -> Result<()> {
         let finding = self.finding(ladder);
         let search = self.plan.search;
-        // Where something gets lost, tries are so far apart that each is one of its own.
-        let apart = self.spacing().max(RATE_LIMIT);
-        let slack = apart * self.tries.decisive().saturating_sub(1);
         let waiting = self.waiting(ladder).next().is_some();
         let pass = self.ladders.get(ladder).map_or(PASSES, |l| l.pass);
         let next = match finding.upper {
@@ -307,17 +316,26 @@ impl Run<'_> {
             }
             return Ok(());
         }
+        // With loss a second pass has to do: chance would take ever more of them.
+        let apart = self.spacing().max(RATE_LIMIT);
+        let slack = apart * self.tries.decisive().saturating_sub(1);
+        let enough = if pass > 1 {
+            search.resolution + slack
+        } else {
+            search.resolution
+        };
         let bounds = finding
             .upper
             .map(|upper| (finding.lower.unwrap_or_default(), upper));
         let fine = bounds.is_none_or(|(lower, upper)| {
             let width = upper.saturating_sub(lower);
-            finding.supported && (width <= search.resolution + slack || finding.lower.is_none())
+            finding.supported && (width <= enough || finding.lower.is_none())
         });
         if (fine && finding.consistent()) || pass >= PASSES {
             return self.finish_ladder(ladder);
         }
-        match search.again(bounds, &finding.contradictions) {
+        let decisive = self.tries.decisive();
+        match search.again(bounds, &finding.contradictions, decisive) {
             Some(again) => {
                 self.close_ladder(ladder);
                 self.begin_pass(ladder, &again)

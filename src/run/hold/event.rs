@@ -116,6 +116,8 @@ pub(crate) enum Event {
         asked: bool,
         /// Whether it was still there after a silence that the path forgets.
         survived: bool,
+        /// Whether the peer closed it with a FIN: that is no question of keepalive.
+        closed: bool,
         /// Whether data was echoed on it afterwards; null where the far end does not echo.
         data_ok: Option<bool>,
     },

@@ -6,6 +6,7 @@ use crate::domain::moment::Moment;
 use crate::error::Result;
 
 use super::event::Event;
+use super::probing::RATE_LIMIT;
 use super::session::{Role, Session, State};
 use super::start::now_or_in_a_second;
 use super::world::Id;
@@ -15,7 +16,7 @@ use super::{Phase, Run, Task};
 const LOOK: Duration = Duration::from_millis(40);
 /// How long an answer may take, and where repetitions of what got lost have to be waited for.
 const PATIENCE: Duration = Duration::from_millis(1_200);
-const LOSSY: Duration = Duration::from_secs(3);
+const LOSSY: Duration = Duration::from_secs(7);
 /// After its first probe a keeper is given time for an answer or a few more probes.
 const ANSWER: Duration = Duration::from_millis(1_500);
 
@@ -86,6 +87,7 @@ impl Run<'_> {
     fn hear_keepers(&mut self, since: Moment, now: Moment) -> Result<()> {
         let serve = self.serve == Some(true);
         let keepers: Vec<Id> = self.all_keepers().collect();
+        let apart = self.spacing().max(RATE_LIMIT);
         let mut all = true;
         for &id in &keepers {
             let due = self.probed_by(id).is_some_and(|at| at < now);
@@ -104,7 +106,10 @@ impl Run<'_> {
                 };
                 // What has not been kept alive yet proves nothing, and is not waited for.
                 all &= heard || !due;
-                if !heard && !serve {
+                // Sooner it could not be answered again, and would count towards TCP_KEEPCNT.
+                let again = session.asked.is_none_or(|asked| now.since(asked) >= apart);
+                if !heard && !serve && again {
+                    session.asked = Some(now);
                     self.world.set_idle(id, now_or_in_a_second()?);
                 }
             }
@@ -143,6 +148,7 @@ impl Run<'_> {
             idle,
             asked: keeper.asked,
             survived: lives && (session.answered || session.echoed),
+            closed: session.closed,
             data_ok: serve.then_some(lives && session.echoed),
         })
     }

@@ -72,6 +72,7 @@ pub(crate) fn run(
         ladders: Vec::new(),
         controls: Vec::new(),
         line: None,
+        line_wanted: None,
         line_lost: None,
         lines: Lines::default(),
         pings: Vec::new(),
@@ -136,6 +137,8 @@ struct Run<'a> {
     controls: Vec<Id>,
     /// The control connection to `kalive serve`.
     line: Option<Id>,
+    /// Since when that is wanted.
+    line_wanted: Option<Moment>,
     line_lost: Option<Moment>,
     lines: Lines,
     /// When each ping was sent.

@@ -172,7 +172,7 @@ impl World for Net {
         Some(Look {
             segments_in: info.segs_in?,
             segments_out: info.segs_out?,
-            acknowledged: info.unacked == 0,
+            acknowledged: info.unacked == 0 || info.sacked > 0,
             probes: info.probes,
             last: activity
                 .last_data_sent

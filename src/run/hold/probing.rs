@@ -43,9 +43,15 @@ pub(super) struct Manner {
     pub(super) lossy: bool,
 }
 
-/// A kernel answers keepalive probes of one connection at most this often (`tcp_invalid_ratelimit`, 500 ms, and
-/// some of the way): where the answer to the first is lost, others that come sooner tell nothing.
+/// A kernel answers keepalive probes of one connection at most this often (`tcp_invalid_ratelimit`): where the
+/// answer to the first is lost, others that come sooner tell nothing.
+const INVALID_RATE_LIMIT: Duration = Duration::from_millis(500);
+/// The same and some of the way.
 pub(super) const RATE_LIMIT: Duration = Duration::from_millis(520);
+/// `TCP_RTO_MIN`: from then on the kernel sends again what it has sent, and what is new has to wait.
+pub(super) const RTO_MIN: Duration = Duration::from_millis(200);
+/// Where packets get lost, data that is sent again and again comes through within this time.
+const SENT_AGAIN: Duration = Duration::from_secs(3);
 /// So many tries are independent of the first ones also where nothing has been lost so far.
 const INDEPENDENT: u32 = 2;
 
@@ -53,7 +59,12 @@ impl Manner {
     /// How long after a try of this number, counted from 1, the next one is made, or the loss is stated.
     fn gap(&self, how: How, number: u32) -> Duration {
         if number >= self.needed {
-            return self.spacing * 2;
+            let sent_again = self.lossy && how == How::Data;
+            return if sent_again {
+                SENT_AGAIN
+            } else {
+                self.spacing * 2
+            };
         }
         let independent = self.lossy || number + INDEPENDENT >= self.needed;
         match how {
@@ -140,21 +151,45 @@ impl Probing {
         }
     }
 
+    /// When each try was made, at the latest, that tells something of its own: no keepalive that came too soon
+    /// after another to be answered, and no data that the kernel held back.
+    fn independent(&self) -> Vec<Moment> {
+        let mut tries: Vec<Moment> = Vec::new();
+        for &sent in &self.sent_by {
+            let tells = match (self.how, tries.first(), tries.last()) {
+                (How::Keepalive, _, Some(last)) => sent.since(*last) >= INVALID_RATE_LIMIT,
+                (How::Data | How::Asked, Some(first), _) => sent.since(*first) < RTO_MIN,
+                (_, None, _) | (_, _, None) => true,
+            };
+            if tells {
+                tries.push(sent);
+            }
+        }
+        tries
+    }
+
     /// The sample, with the tries that chance may have taken counted in.
     pub(super) fn sample(&self, answer: Answer, decisive: u32, now: Moment, pass: u32) -> Sample {
-        let decisive = match answer {
-            Answer::Lost => usize::try_from(decisive).unwrap_or(usize::MAX),
-            // A RST is the answer to the first that arrived: the last one sent at the latest.
-            Answer::Reset | Answer::Answered => self.sent_by.len().max(1),
+        let tries = self.independent();
+        let at = |number: u32| {
+            usize::try_from(number)
+                .unwrap_or(usize::MAX)
+                .saturating_sub(1)
         };
-        let sent = self.sent_by.get(decisive.saturating_sub(1)).copied();
-        let latest = sent.or(self.sent_by.last().copied()).unwrap_or(now);
+        let sent = match answer {
+            Answer::Lost => tries.get(at(decisive)).or(tries.last()),
+            // A RST is the answer to the last one that was sent, at the latest; that may not have been seen to go.
+            Answer::Reset | Answer::Answered => self.sent_by.get(at(self.tries)),
+        };
+        let silence = |until: Moment| until.since(self.quiet.0);
         Sample {
             earliest: self.began.since(self.quiet.1),
-            latest: latest.since(self.quiet.0),
+            latest: silence(sent.copied().unwrap_or(now)),
             answer,
             tries: self.tries.max(1),
             pass,
+            tried: tries.into_iter().map(silence).collect(),
+            decisive,
         }
     }
 }
@@ -222,6 +257,44 @@ mod tests {
             sample.latest.as_millis()
         };
         assert_eq!((latest(1), latest(2), latest(9)), (5_005, 5_525, 6_045));
+        let tried = probing.sample(Answer::Lost, 1, at(6_140), 1).tried;
+        assert_eq!(tried, [5_005, 5_525, 6_045].map(Duration::from_millis));
+    }
+
+    /// The first try gets lost, and the RST comes before the second one is seen to go.
+    #[test]
+    fn a_reset_is_the_answer_to_the_last_try() {
+        let mut probing = probing(false);
+        for (now, out, step) in [
+            (5_000, 3, Step::Probe),
+            (5_005, 4, Step::Wait),
+            (5_520, 4, Step::Probe),
+        ] {
+            assert_eq!(probing.step(&look(2, out, true), at(now)), step, "{now}");
+        }
+        let sample = probing.sample(Answer::Reset, 1, at(5_523), 1);
+        assert_eq!(sample.latest, Duration::from_millis(5_523));
+    }
+
+    /// Of tries that follow one another closely only the first counts.
+    #[test]
+    fn tries_within_the_rate_limit_are_one() {
+        let mut probing = probing(false);
+        probing.manner.needed = 5;
+        for (now, out) in [
+            (5_000, 3),
+            (5_005, 4),
+            (5_050, 4),
+            (5_055, 5),
+            (5_100, 5),
+            (5_105, 6),
+            (5_620, 6),
+            (5_625, 7),
+        ] {
+            probing.step(&look(2, out, true), at(now));
+        }
+        let sample = probing.sample(Answer::Lost, 1, at(5_700), 1);
+        assert_eq!(sample.tried, [5_005, 5_625].map(Duration::from_millis));
     }
 
     /// At first tries follow one another closely; the last two, and all where packets get lost, are out of
@@ -239,8 +312,8 @@ mod tests {
         assert_eq!(gaps(true, How::Keepalive), [520, 520, 520, 520, 100]);
         assert_eq!(
             gaps(true, How::Data),
-            [50, 50, 50, 50, 100],
-            "data is always answered"
+            [50, 50, 50, 50, 3_000],
+            "data is always answered, and repeated by the kernel"
         );
     }
 

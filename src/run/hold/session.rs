@@ -77,6 +77,10 @@ pub(super) struct Session {
     /// Segments received when a keeper was asked at the end, and whether one came since.
     pub(super) marked: u32,
     pub(super) answered: bool,
+    /// When a keeper was last made to probe.
+    pub(super) asked: Option<Moment>,
+    /// Whether the peer has ended it with a FIN.
+    pub(super) closed: bool,
 }
 
 /// What the first bytes of the far end tell.
@@ -102,6 +106,8 @@ impl Session {
             echoed: false,
             marked: 0,
             answered: false,
+            asked: None,
+            closed: false,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::domain::serve::{MOST_BYTES, Request, Token};
 use crate::error::Result;
 
 use super::event::Event;
-use super::probing::{How, Manner, Probing, Step};
+use super::probing::{How, Manner, Probing, RTO_MIN, Step};
 use super::session::{Session, State};
 use super::start::{now_or_in_a_second, silent};
 use super::world::Id;
@@ -156,19 +156,27 @@ impl Run<'_> {
             return self.unknown(token);
         }
         // The last packet went through the path up to half a round trip before, the byte as much after.
-        let mut latest = silence + jiffy + self.round_trip;
-        match answer {
-            Answer::Lost => latest += spacing * decisive.min(bytes).saturating_sub(1),
-            Answer::Reset => latest += spacing * bytes.saturating_sub(1),
-            Answer::Answered => self.tries.answered_after(bytes.max(1)),
-        }
+        let at = |byte: u32| silence + jiffy + self.round_trip + spacing * byte.saturating_sub(1);
+        let latest = match answer {
+            Answer::Lost => at(decisive.min(bytes)),
+            Answer::Reset => at(bytes),
+            Answer::Answered => at(1),
+        };
         let sample = Sample {
             earliest: silence.saturating_sub(jiffy),
             latest,
             answer,
             tries: bytes,
             pass,
+            tried: (1..=bytes)
+                .filter(|byte| spacing * (byte - 1) < RTO_MIN)
+                .map(at)
+                .collect(),
+            decisive,
         };
+        if answer == Answer::Answered {
+            self.tries.answered_after(bytes.max(1));
+        }
         self.conclude(id, sample, false, began)
     }
 
@@ -230,7 +238,7 @@ impl Run<'_> {
                 at,
                 planned,
                 keepalive_only,
-                sample,
+                sample: sample.clone(),
             })?;
         }
         self.learn(ladder, sample, began)

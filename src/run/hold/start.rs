@@ -24,11 +24,12 @@ use super::{Phase, Run, Task};
 const CONNECT: Duration = Duration::from_secs(10);
 /// Nearly TCP_TIMEOUT_INIT, after which a SYN is repeated.
 const REPEATED: Duration = Duration::from_millis(950);
-/// How long to wait for a greeting where there need not be one, and where there has to be.
+/// How long to wait for a greeting where there need not be one, and where there has to be: if packets get lost it
+/// comes after three repetitions of the SYN+ACK, or of its own.
 const GREETING: Duration = Duration::from_millis(300);
-const GREETING_NEEDED: Duration = Duration::from_secs(3);
+const GREETING_NEEDED: Duration = Duration::from_secs(10);
 /// A server that closes within this time has refused.
-const REFUSED: Duration = Duration::from_secs(1);
+pub(super) const REFUSED: Duration = Duration::from_secs(1);
 /// How often the plan is made smaller, and after which pause.
 const SHRINKS: u32 = 4;
 /// Between the connections that carry traffic.
@@ -181,11 +182,17 @@ impl Run<'_> {
         if begun || self.plan.direction == DirectionArg::Outbound {
             return Ok(());
         }
+        self.line_wanted = Some(self.world.now()?);
+        self.open_line()?;
+        self.begin_ladder(Direction::Inbound)
+    }
+
+    fn open_line(&mut self) -> Result<()> {
         let id = self.add(Role::Line);
         self.line = Some(id);
         let now = self.world.now()?;
         self.at(now, Task::Open(id));
-        self.begin_ladder(Direction::Inbound)
+        Ok(())
     }
 
     fn begin_ladder(&mut self, direction: Direction) -> Result<()> {
@@ -317,6 +324,10 @@ impl Run<'_> {
     pub(super) fn failed(&mut self, id: Id, errno: i32) -> Result<()> {
         self.world.close(id, true);
         self.set(id, State::Gone);
+        if self.line == Some(id) && errno == libc::ETIMEDOUT {
+            // Its SYNs got lost; without it the far end cannot be asked anything.
+            return self.open_line();
+        }
         let why = io::Error::from_raw_os_error(errno);
         let why = match errno {
             libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM | libc::EADDRNOTAVAIL => {

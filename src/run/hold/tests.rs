@@ -44,6 +44,8 @@ enum Coming {
     Closed,
     /// These bytes, by their place in what was said.
     Data(usize),
+    /// TCP_KEEPCNT probes were lost.
+    GivenUp,
 }
 
 struct Made {
@@ -53,6 +55,8 @@ struct Made {
     segments_in: u32,
     segments_out: u32,
     probes: u8,
+    /// `TCP_KEEPCNT`.
+    count: u8,
     timer: u64,
 }
 
@@ -62,6 +66,8 @@ struct Fake {
     path: Path,
     /// The server closes connections of this age.
     age_limit: Option<Duration>,
+    /// These are closed so long after the start, whatever their age.
+    strays: (Vec<Id>, Duration),
     /// The machine sleeps for ten seconds at this moment.
     sleeps_at: Option<Duration>,
     /// What `kalive serve` at the far end says, or what becomes of it.
@@ -76,6 +82,7 @@ impl Fake {
             now: Duration::from_secs(1_000),
             path: Box::new(path),
             age_limit: None,
+            strays: (Vec::new(), Duration::ZERO),
             sleeps_at: None,
             far_end: None,
             connections: BTreeMap::new(),
@@ -101,6 +108,9 @@ impl Fake {
         let Some(made) = self.connections.get_mut(&id) else {
             return;
         };
+        if made.probes >= made.count {
+            return self.come(Duration::ZERO, id, Coming::GivenUp);
+        }
         made.segments_out += 1;
         made.probes = made.probes.saturating_add(1);
         match (self.path)(id, now, now.saturating_sub(made.refreshed)) {
@@ -124,6 +134,10 @@ impl Fake {
                 self.arm(id, idle);
                 if let Some(age) = self.age_limit {
                     self.come(age, id, Coming::Closed);
+                }
+                if self.strays.0.contains(&id) {
+                    let at = Duration::from_secs(1_000) + self.strays.1;
+                    self.come(at.saturating_sub(now), id, Coming::Closed);
                 }
                 Some(Happened::Connected)
             }
@@ -151,9 +165,17 @@ impl Fake {
                 self.connections.remove(&id);
                 Some(Happened::Broken(libc::ECONNRESET))
             }
-            Coming::Closed => {
+            Coming::GivenUp => {
                 self.connections.remove(&id);
-                Some(Happened::Closed)
+                Some(Happened::Broken(libc::ETIMEDOUT))
+            }
+            Coming::Closed => {
+                let silence = now.saturating_sub(made.refreshed);
+                let told = (self.path)(id, now, silence) == Fate::Passes;
+                if told {
+                    self.connections.remove(&id);
+                }
+                told.then_some(Happened::Closed)
             }
             Coming::Data(place) => {
                 made.segments_in += 1;
@@ -187,6 +209,7 @@ impl World for Fake {
             segments_in: 1,
             segments_out: 2,
             probes: 0,
+            count: keepalive.count.get(),
             timer: 0,
         };
         self.connections.insert(id, made);
@@ -386,6 +409,61 @@ fn a_server_that_closes_by_age_is_told_from_a_path_that_forgets() {
     );
     assert_eq!(report.directions[0].expiry, Some(Expiry::ClosedByPeer));
     assert_eq!(report.recommendation, None, "keepalive does not prevent it");
+}
+
+/// The connections that carry traffic end with the server's limit, and the path works all the same.
+#[test]
+fn a_path_that_forgets_before_the_server_closes_is_measured_beyond_that() {
+    let mut fake = forgets_after(5, Fate::Vanishes);
+    fake.age_limit = Some(Duration::from_millis(8_300));
+    // So few that none speaks between the two.
+    let report = measured("--max 10m --sessions 48", fake);
+    let (lower, upper) = bracket(&report).unwrap();
+    assert!(
+        lower < 5.0 && 5.0 <= upper && upper - lower <= 1.0,
+        "{lower} {upper}"
+    );
+    assert_eq!(report.directions[0].expiry, Some(Expiry::Silent));
+}
+
+/// A kernel answers one keepalive probe in half a second, and here every other answer gets lost: probes that come
+/// closer would end a connection that lives, nine of them being lost.
+#[test]
+fn keepers_are_asked_no_faster_than_they_can_answer() {
+    let mut answers: BTreeMap<Id, (Duration, u32)> = BTreeMap::new();
+    let fake = Fake::new(move |id, now, silence| {
+        if silence >= Duration::from_secs(60) {
+            return Fate::Vanishes;
+        }
+        let (last, count) = answers.entry(id).or_default();
+        if now.saturating_sub(*last) < Duration::from_millis(500) {
+            return Fate::Vanishes;
+        }
+        (*last, *count) = (now, *count + 1);
+        if *count % 2 == 0 {
+            Fate::Vanishes
+        } else {
+            Fate::Passes
+        }
+    });
+    let report = measured("--max 2m", fake);
+    let early: Vec<_> = report
+        .verify
+        .iter()
+        .filter(|v| v.idle.as_secs() < 30)
+        .collect();
+    assert!(early.len() >= 3, "{early:?}");
+    assert!(early.iter().all(|verified| verified.survived), "{early:?}");
+}
+
+/// A rung and one of the vernier, opened seconds apart.
+#[test]
+fn a_few_connections_that_end_at_once_do_not_stand_for_all() {
+    let mut fake = forgets_after(60, Fate::Vanishes);
+    fake.strays = (vec![50, 65], Duration::from_secs(40));
+    let report = measured("--max 5m", fake);
+    let (lower, upper) = bracket(&report).unwrap();
+    assert!(lower < 60.0 && 60.0 <= upper, "{lower} {upper}");
 }
 
 #[test]

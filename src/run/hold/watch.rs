@@ -12,8 +12,8 @@ use crate::error::Result;
 use super::climb::Climb;
 use super::event::Event;
 use super::probing::How;
-use super::session::{Role, State};
-use super::start::now_or_in_a_second;
+use super::session::{Role, Session, State};
+use super::start::{REFUSED, now_or_in_a_second};
 use super::world::Id;
 use super::{Phase, Run, Task};
 
@@ -22,13 +22,14 @@ const OFTEN: Duration = Duration::from_millis(20);
 const SELDOM: Duration = Duration::from_millis(250);
 /// What looks may cost: one a millisecond, whatever the number of sessions.
 const COST: Duration = Duration::from_millis(1);
-/// Banners come within this time; what the far end says later breaks a silence.
-const SETTLED: Duration = Duration::from_millis(500);
-/// Until then what got lost of the connection's start may come again.
+/// Banners come within this time, and what got lost of the connection's start comes again; later the far end
+/// speaks by itself.
 const REPEATED: Duration = Duration::from_millis(3_500);
 /// How often to look after the sessions that carry traffic, and while a rung's loss is being checked.
 const CONTROL: Duration = Duration::from_millis(100);
 const CHECKING: Duration = Duration::from_millis(20);
+/// So long it may take to stand, with all that the kernel repeats.
+const LINE: Duration = Duration::from_secs(30);
 const PING: Duration = Duration::from_millis(500);
 /// Without an answer on any of them for so long the path has failed.
 const LOST: Duration = Duration::from_secs(5);
@@ -74,8 +75,8 @@ impl Run<'_> {
         if matches!(session.role, Role::Control) || !session.observe(&look, now) || !watched {
             return Ok(());
         }
-        if now.since(session.connected) > SETTLED {
-            session.disturbed += u32::from(now.since(session.connected) > REPEATED);
+        if now.since(session.connected) > REPEATED {
+            session.disturbed += 1;
             let at = now.since(self.start);
             self.emit(Event::FarEndSpoke {
                 session: id,
@@ -90,8 +91,11 @@ impl Run<'_> {
     pub(super) fn gone(&mut self, id: Id, errno: Option<i32>) -> Result<()> {
         let now = self.world.now()?;
         let reset = matches!(errno, Some(libc::ECONNRESET | libc::EPIPE));
-        let (state, role) = match self.sessions.get(id) {
-            Some(session) => (&session.state, session.role),
+        let (state, role) = match self.sessions.get_mut(id) {
+            Some(session) => {
+                session.closed = errno.is_none();
+                (&session.state, session.role)
+            }
             None => return Ok(()),
         };
         match state {
@@ -119,8 +123,24 @@ impl Run<'_> {
                     self.line_lost = Some(now);
                 }
                 self.set(id, State::Gone);
+                if role == Role::Control && errno.is_none() {
+                    self.replace(id, now);
+                }
                 Ok(())
             }
+        }
+    }
+
+    /// A session that carries traffic has ended by a FIN: that is the server's decision, and it got through, so
+    /// that another one can take its place. After a RST the peer may have rebooted, and others tell nothing.
+    fn replace(&mut self, id: Id, now: Moment) {
+        let age = self
+            .sessions
+            .get(id)
+            .map(|session| now.since(session.connected));
+        if age >= Some(REFUSED) && self.phase == Phase::Measuring {
+            let id = self.add(Role::Control);
+            self.at(now, Task::Open(id));
         }
     }
 
@@ -164,6 +184,8 @@ impl Run<'_> {
         let same = SAME.max(self.round_trip * 2);
         match ends::judge(&self.ends, same, exact) {
             None | Some(Told::Unclear) => Ok(()),
+            // Nor does what became of a few of them tell of the others.
+            Some(Told::AtOnce { at }) if self.outlived(at) >= self.ends.len() => Ok(()),
             Some(Told::AtOnce { at }) => {
                 let why = format!(
                     "all connections were ended at the same moment, {:.1} s after the start, whatever their age: \
@@ -196,6 +218,13 @@ impl Run<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// How many sessions have lived then and still do.
+    fn outlived(&self, at: Duration) -> usize {
+        let lived = |session: &&Session| session.connected < self.start + at && session.alive();
+        let measured = |session: &&Session| session.role.ladder().is_some();
+        self.sessions.iter().filter(measured).filter(lived).count()
     }
 
     /// Whether a session has outlived a limit.
@@ -251,15 +280,20 @@ impl Run<'_> {
         Ok(())
     }
 
+    /// Whether requests to `kalive serve` can be made.
+    pub(super) fn line_stands(&self) -> bool {
+        let line = self.line.and_then(|line| self.sessions.get(line));
+        line.is_some_and(|line| line.token.is_some() && line.alive())
+    }
+
     fn ping(&mut self, now: Moment, since: Option<Moment>) {
-        let Some(line) = self.line else {
+        let Some(line) = self.line.filter(|_| self.line_stands()) else {
             return;
         };
         let due = self.pings.last().is_none_or(|last| {
             now.since(*last) >= PING || since.is_some_and(|since| *last < since)
         });
-        let connected = self.sessions.get(line).is_some_and(|s| s.token.is_some());
-        if due && connected {
+        if due {
             let number = u32::try_from(self.pings.len()).unwrap_or(u32::MAX);
             self.pings.push(now);
             let request = Request::Ping { number };
@@ -271,17 +305,28 @@ impl Run<'_> {
         let lost = self
             .line_lost
             .is_some_and(|at| now.since(at) > FOLLOW.0 && !self.judging_ends);
-        if !lost {
+        let wanted = self
+            .line_wanted
+            .filter(|_| self.line_lost.is_none() && !self.line_stands());
+        let why = if lost {
+            "the control connection to kalive serve was lost"
+        } else if wanted.is_some_and(|since| now.since(since) > LINE) {
+            "no control connection to kalive serve could be made, or it did not greet on it"
+        } else {
             return Ok(());
-        }
+        };
         self.line_lost = None;
+        self.line_wanted = None;
+        if !self.controls.iter().any(|&id| self.lives(id)) {
+            // A peer that has rebooted resets all of them.
+            return self.control_lost();
+        }
         let inbound = (0..self.ladders.len()).find(|&ladder| {
             self.ladders
                 .get(ladder)
                 .is_some_and(|ladder| ladder.direction == Direction::Inbound && !ladder.is_done())
         });
         if let Some(ladder) = inbound {
-            let why = "the control connection to kalive serve was lost";
             self.inconclusive(Some(Direction::Inbound), why)?;
             self.finish_ladder(ladder)?;
         }
@@ -305,6 +350,10 @@ impl Run<'_> {
         self.inconclusive(None, why)?;
         self.phase = Phase::Over;
         Ok(())
+    }
+
+    fn lives(&self, id: Id) -> bool {
+        self.sessions.get(id).is_some_and(Session::alive)
     }
 
     /// What `kalive serve` says on the control connection.

@@ -25,7 +25,7 @@ pub(crate) struct Keepalive {
 pub(crate) struct Look {
     pub(crate) segments_in: u32,
     pub(crate) segments_out: u32,
-    /// Whether everything sent has been acknowledged.
+    /// Whether everything sent has been acknowledged, or some of it although what came before got lost.
     pub(crate) acknowledged: bool,
     /// Unanswered keepalive probes.
     pub(crate) probes: u8,

@@ -25,6 +25,8 @@ pub(super) struct Open<'s> {
     since: Moment,
     watch: Watch,
     application: Application<'s>,
+    /// Keepalive probes that were unanswered when data was last sent: while it is in flight there are no more.
+    unanswered_then: u8,
     answered: u32,
 }
 
@@ -79,6 +81,7 @@ impl<'s> Open<'s> {
             application: Application::new(&settings.plan.traffic, since),
             connection,
             since,
+            unanswered_then: 0,
             answered: 0,
         })
     }
@@ -229,6 +232,7 @@ impl<'s> Open<'s> {
         match self.connection.send(request) {
             Ok(sent) if sent == request.len() => {
                 self.application.sent(instant.now, snapshot.info.rto);
+                self.unanswered_then = snapshot.info.probes;
                 Ok(None)
             }
             Ok(sent) => Err(Error::System {
@@ -279,10 +283,12 @@ impl<'s> Open<'s> {
     ) -> Result<End> {
         let (outcome, errno) = classify(error, &self.connection)?;
         let snapshot = snapshot(&self.connection, instant)?;
-        let probing = snapshot.info.probes > 0 || self.watch.awaits_answer();
+        let probing = snapshot.info.probes > self.unanswered_then;
         let in_flight = self.application.unacknowledged().filter(|_| !probing);
         let still_established = snapshot.info.state == State::Established;
         let (end, rule) = if let Some((sent, rto)) = in_flight {
+            let last = self.watch.end();
+            self.tell(last, instant.now, context, emit)?;
             let after = instant.event.since(sent);
             let end = context.end(Phase::InFlight, outcome, CountedFrom::DataSent, after);
             (

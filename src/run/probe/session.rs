@@ -1,5 +1,6 @@
 //! One target's life: its addresses are tried in turn, then its connection is watched to its end.
 
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::{Attempt, CountedFrom, End, Event, Instant, Phase, Settings, instant}
 use crate::cli::probe::Outcome;
 use crate::domain::moment::Moment;
 use crate::error::{During as _, Result};
+use crate::plan::probe::Plan;
 use crate::sys::reactor::{Interest, Reactor, Ready};
 use crate::sys::tcp::Connection;
 use crate::sys::{clock, error_queue};
@@ -112,10 +114,8 @@ impl<'s> Session<'s> {
         self.context.begin()?;
         let plan = self.context.settings.plan;
         for address in self.untried.by_ref() {
-            match Connection::start(address, &plan.origin, &plan.options) {
+            match start(address, plan) {
                 Ok(connection) => {
-                    error_queue::receive_errors(&connection, true)
-                        .during(|| format!("setsockopt IP_RECVERR for {address}"))?;
                     reactor
                         .add(&connection, self.context.token(), Interest::Writable)
                         .during(|| format!("epoll_ctl for {address}"))?;
@@ -166,8 +166,13 @@ impl<'s> Session<'s> {
         let address = connection.peer();
         let after = instant.event.since(since);
         let attempt = if ready.is_some() {
-            let router = error_queue::take(&connection).and_then(|error| error.offender);
-            let Some(error) = take_error(&connection)? else {
+            let queued = error_queue::take(&connection);
+            let router = queued.and_then(|queued| queued.offender);
+            // An ICMP error that arrived within the call of connect, as from a firewall of this machine, is in the
+            // queue alone (sk_err_soft): the kernel would go on trying.
+            let told = queued.and_then(|queued| queued.errno);
+            let told = told.map(io::Error::from_raw_os_error);
+            let Some(error) = take_error(&connection)?.or(told) else {
                 return self.opened(connection, after, instant, reactor, emit);
             };
             let (outcome, errno) = classify(error, &connection)?;
@@ -231,4 +236,13 @@ impl<'s> Session<'s> {
         self.stage = Stage::Open(open);
         Ok(())
     }
+}
+
+/// Begins to connect, ready for ICMP errors that arrive before connect returns.
+fn start(address: SocketAddr, plan: &Plan) -> Result<Connection> {
+    let connection = Connection::prepare(address, &plan.origin, &plan.options)?;
+    error_queue::receive_errors(&connection, true)
+        .during(|| format!("setsockopt IP_RECVERR for {address}"))?;
+    connection.connect()?;
+    Ok(connection)
 }

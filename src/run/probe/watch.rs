@@ -52,6 +52,8 @@ pub(crate) struct Watch {
     probed: Option<Moment>,
     /// How many of the last probes are unanswered.
     unanswered: u8,
+    /// Whether the silence began with the answer to a probe.
+    after_an_answer: bool,
     segs_in: Option<u32>,
     segs_out: Option<u32>,
     looked: Moment,
@@ -82,6 +84,7 @@ impl Watch {
             last_data: last_data(snapshot),
             probed: None,
             unanswered: 0,
+            after_an_answer: false,
             segs_in: info.segs_in,
             segs_out: info.segs_out,
             looked: *now,
@@ -100,7 +103,7 @@ impl Watch {
 
     /// The options as they apply to the silence that has begun with [`Self::heard`].
     pub(crate) fn options(&self) -> Keepalive {
-        if self.probed.is_some_and(|probed| probed <= self.heard) {
+        if self.after_an_answer {
             self.options.after_an_answer()
         } else {
             self.options
@@ -117,6 +120,7 @@ impl Watch {
         if data {
             // Whatever moved, moved for the data's sake.
             self.unanswered = 0;
+            self.after_an_answer = false;
             self.last_data = last_data(snapshot);
         } else if news && self.unanswered > 0 && sent_segment != Some(true) {
             if let Some(sent) = self.probed {
@@ -124,7 +128,7 @@ impl Watch {
                 seen.push(Seen::Answered { sent, rtt });
             }
             self.unanswered = 0;
-        } else if news && sent_segment != Some(false) && self.is_due(now) {
+        } else if news && sent_segment != Some(false) && self.is_due(heard(snapshot)) {
             // The one before it, if there is one, has been overtaken.
             seen.extend(self.end());
             let (sent, rtt) = self.sent_and_answered(snapshot);
@@ -140,6 +144,7 @@ impl Watch {
         if news || data {
             self.heard = heard(snapshot).max(self.heard);
         }
+        self.after_an_answer |= matches!(seen.last(), Some(Seen::Answered { .. }));
         // Our own time of an answer is closer than the kernel's, which is cut off to ticks.
         if let Some(&Seen::Answered {
             sent,
@@ -211,8 +216,10 @@ impl Watch {
         self.jiffy * 2
     }
 
-    fn is_due(&self, now: Moment) -> bool {
-        now + self.jiffy >= self.due()
+    /// Whether a segment that was received then may be the answer to a probe. Before that it is one that the peer
+    /// repeats, its first answer having got lost.
+    fn is_due(&self, received: Moment) -> bool {
+        received + self.tolerance() >= self.due()
     }
 
     /// When the kernel's timer nominally fires next.

@@ -29,6 +29,7 @@ impl Fake {
                 probes: self.probes,
                 rto: Duration::from_millis(200),
                 unacked: 0,
+                sacked: 0,
                 activity: Activity {
                     last_data_sent: since(self.data),
                     last_data_received: since(self.data),
@@ -214,6 +215,23 @@ fn data_is_no_keepalive_round() {
     );
 }
 
+/// The ACK of a banner got lost, and the banner came again: seen only when the first probe was due.
+#[test]
+fn what_the_peer_repeats_before_a_probe_was_due_is_no_answer() {
+    let mut watch = watch();
+    let repeated = Fake {
+        heard: 208,
+        segs: (2, 3),
+        ..OPENED
+    };
+    assert_eq!(watch.look(&repeated.snapshot(2_000, 2_000)), []);
+    assert_eq!(
+        watch.heard(),
+        repeated.snapshot(2_000, 2_000).now - Duration::from_millis(1_792)
+    );
+    assert!(watch.next_look(at(2_000), at(2_000)) >= at(2_208));
+}
+
 #[test]
 fn after_an_answer_a_long_interval_delays_the_next_probe() {
     let mut watch = watch();
@@ -227,6 +245,26 @@ fn after_an_answer_a_long_interval_delays_the_next_probe() {
     watch.look(&answered.snapshot(2_012, 2_012));
     assert_eq!(watch.next_look(at(2_013), at(2_012)), at(7_012));
     assert_eq!(watch.options().idle, Duration::from_secs(5));
+    let unanswered = Fake {
+        probes: 1,
+        segs: (2, 4),
+        ..answered
+    };
+    watch.look(&unanswered.snapshot(7_012, 7_012));
+    let silence = watch.options().idle;
+    assert_eq!(
+        silence,
+        Duration::from_secs(5),
+        "the silence is still the one that began with an answer"
+    );
+    let exchanged = Fake {
+        heard: 8_000,
+        data: 8_000,
+        segs: (3, 5),
+        ..OPENED
+    };
+    watch.look(&exchanged.snapshot(8_000, 8_000));
+    assert_eq!(watch.options().idle, Duration::from_secs(2));
 }
 
 #[test]
