@@ -13,6 +13,7 @@ mod common;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::RangeInclusive;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,6 +30,10 @@ use socket2::{SockRef, TcpKeepalive};
 /// conntrack counts whole seconds in jiffies of at most 10 ms, from the last packet in either direction,
 /// and looks at the clock when a packet comes: it forgets at its timeout, or a jiffy or two later.
 const JIFFIES: f64 = 0.021;
+/// After so many passes hold has to do with what it knows.
+const PASSES: u32 = 4;
+/// Only what hangs takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn seconds(seconds: u64) -> NatTimeout {
     NatTimeout::new(Duration::from_secs(seconds)).unwrap()
@@ -61,26 +66,36 @@ impl Ran {
         found.unwrap_or_else(|| panic!("no {name}: {}\n{}", self.report, self.errors))
     }
 
-    /// The truth lies inside the bracket, which is no wider than this.
+    /// The truth lies inside the bracket, which is no wider than this, unless the run could not speak in time:
+    /// all its passes are used up then, or an answer came only after another try, as after a loss.
     fn brackets(&self, direction: &str, truth: f64, width: f64) {
+        self.brackets_range(direction, truth..=truth, width);
+    }
+
+    /// The same for what is known to lie in a range.
+    fn brackets_range(&self, direction: &str, truth: RangeInclusive<f64>, width: f64) {
         let found = self.direction(direction);
         let bound = |name| found["timeout"][name].as_f64();
         let (Some(lower), Some(upper)) = (bound("lower_s"), bound("upper_s")) else {
             panic!("no bracket: {}\n{}", self.report, self.errors);
         };
         assert!(
-            lower <= truth + JIFFIES,
-            "{lower} > {truth}: {}",
+            lower <= truth.end() + JIFFIES,
+            "{lower} > {truth:?}: {}",
             self.report
         );
         // The box counts in ticks too, and the one in which the last packet came counts as whole.
         assert!(
-            upper >= truth - JIFFIES,
-            "{upper} < {truth}: {}",
+            upper >= truth.start() - JIFFIES,
+            "{upper} < {truth:?}: {}",
             self.report
         );
+        let mut samples = found["samples"].as_array().unwrap().iter();
+        let tried_again =
+            samples.any(|one| one["result"] == "answered" && one["tries"].as_u64() > Some(1));
+        let late = found["passes"] == PASSES || tried_again;
         assert!(
-            upper - lower <= width,
+            upper - lower <= width || late,
             "{lower} to {upper}: {}",
             self.report
         );
@@ -116,6 +131,16 @@ fn finish(child: Child) -> Ran {
 
 fn hold(lab: &Lab, line: &str) -> Ran {
     finish(command(lab, line).spawn().unwrap())
+}
+
+/// Waits until some silences have been answered: the file is written as things happen.
+fn wait_for_answers(record: &std::path::Path) {
+    let start = Instant::now();
+    let recorded = || std::fs::read_to_string(record).unwrap_or_default();
+    while recorded().matches("\"answered\"").count() < 4 {
+        assert!(start.elapsed() < PATIENCE, "{}", recorded());
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// Runs all of them at once: most of the time each is silent.
@@ -266,10 +291,14 @@ fn a_path_that_is_cut_is_no_timeout() {
     in_lab_user_namespace(|| {
         fn cut(path: Path) {
             let lab = lab(forgetting(600, OnExpiry::Drop));
-            let line = format!("{} --max 30s", servers()[0]);
+            let directory = tempfile::tempdir().unwrap();
+            let record = directory.path().join("run.ndjson");
+            let line = format!("{} --max 30s --record {}", servers()[0], record.display());
+            let start = Instant::now();
             let child = command(&lab, &line).spawn().unwrap();
-            thread::sleep(Duration::from_secs(3));
+            wait_for_answers(&record);
             lab.change(Change::Path(path)).unwrap();
+            let until = start.elapsed().as_secs_f64();
             let ran = finish(child);
             assert_eq!(ran.code, Some(2), "{} {}", ran.report, ran.errors);
             assert_eq!(ran.direction("outbound")["timeout"], Value::Null);
@@ -277,7 +306,7 @@ fn a_path_that_is_cut_is_no_timeout() {
             assert!(ran.report["inconclusive"].is_string());
             assert!(ran.report["recommendation"].is_null());
             let answered = ran.direction("outbound")["answered_s"].as_f64().unwrap();
-            assert!((1.0..4.0).contains(&answered), "{answered}");
+            assert!((1.0..until).contains(&answered), "{answered}");
         }
         together![cut(Path::Cut), cut(Path::Unreachable)];
     });
@@ -373,7 +402,9 @@ fn a_servers_own_limit_is_named_as_what_it_is() {
     in_lab_user_namespace(|| {
         fn limited(reset: bool, expiry: &str) {
             let age = Duration::from_secs(4);
+            let (ended, ages) = std::sync::mpsc::channel();
             let lab = lab_with(forgetting(600, OnExpiry::Drop), move |stream, _| {
+                let (accepted, ended) = (Instant::now(), ended.clone());
                 thread::spawn(move || {
                     thread::sleep(age);
                     if reset {
@@ -381,12 +412,17 @@ fn a_servers_own_limit_is_named_as_what_it_is() {
                             .set_linger(Some(Duration::ZERO))
                             .unwrap();
                     }
+                    drop(stream);
+                    let _not_read = ended.send(accepted.elapsed().as_secs_f64());
                 });
             });
             let ran = hold(&lab, &format!("{} --max 20s", servers()[0]));
+            // Sleeping takes a bit longer on a busy machine, and being accepted too.
+            let oldest = ages.try_iter().fold(4.0, f64::max);
+            let spread = oldest - 4.0;
             assert_eq!(ran.code, Some(0), "{} {}", ran.report, ran.errors);
             assert_eq!(ran.expiry("outbound"), expiry, "{}", ran.report);
-            ran.brackets("outbound", 4.0, 0.1);
+            ran.brackets_range("outbound", 4.0..=oldest, 0.1 + spread);
             assert_eq!(ran.direction("outbound")["counted_from"], "start");
             let explanation = ran.report["explanation"].to_string();
             assert!(!explanation.contains("Only data"), "{explanation}");
@@ -524,13 +560,7 @@ fn an_interrupted_run_tells_what_it_has_learned() {
         let record = directory.path().join("run.ndjson");
         let line = format!("{} --max 1h --record {}", servers()[0], record.display());
         let child = command(&lab, &line).spawn().unwrap();
-        // Until something has been recorded: the file is written as things happen.
-        let start = Instant::now();
-        let recorded = || std::fs::read_to_string(&record).unwrap_or_default();
-        while recorded().matches("\"answered\"").count() < 4 {
-            assert!(start.elapsed() < Duration::from_secs(20), "{}", recorded());
-            thread::sleep(Duration::from_millis(20));
-        }
+        wait_for_answers(&record);
         let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
         kill(pid, Signal::SIGINT).unwrap();
         let ran = finish(child);
@@ -538,7 +568,7 @@ fn an_interrupted_run_tells_what_it_has_learned() {
         assert_eq!(ran.report["complete"], false);
         assert!(ran.direction("outbound")["answered_s"].as_f64().unwrap() >= 1.0);
         assert_eq!(ran.direction("outbound")["timeout"], Value::Null);
-        let recorded = recorded();
+        let recorded = std::fs::read_to_string(&record).unwrap();
         let last: Value = serde_json::from_str(recorded.lines().last().unwrap()).unwrap();
         assert_eq!(last["event"], "report");
         assert_eq!(last["schema"], "kalive.hold/1");

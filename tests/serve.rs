@@ -16,7 +16,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Only what hangs takes longer.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// `kalive-serve/1 ` with a token and a line feed.
 const GREETING: usize = 32;
 

@@ -240,7 +240,7 @@ impl Run<'_> {
         }
     }
 
-    fn judge_if_all_spoke(&mut self, ladder: usize) -> Result<()> {
+    pub(super) fn judge_if_all_spoke(&mut self, ladder: usize) -> Result<()> {
         let Some(climbing) = self.ladders.get(ladder) else {
             return Ok(());
         };

@@ -67,7 +67,7 @@ struct Fake {
     /// The server closes connections of this age.
     age_limit: Option<Duration>,
     /// These are closed so long after the start, whatever their age.
-    strays: (Vec<Id>, Duration),
+    strays: BTreeMap<Id, Duration>,
     /// The machine sleeps for ten seconds at this moment.
     sleeps_at: Option<Duration>,
     /// What `kalive serve` at the far end says, or what becomes of it.
@@ -82,7 +82,7 @@ impl Fake {
             now: Duration::from_secs(1_000),
             path: Box::new(path),
             age_limit: None,
-            strays: (Vec::new(), Duration::ZERO),
+            strays: BTreeMap::new(),
             sleeps_at: None,
             far_end: None,
             connections: BTreeMap::new(),
@@ -135,8 +135,8 @@ impl Fake {
                 if let Some(age) = self.age_limit {
                     self.come(age, id, Coming::Closed);
                 }
-                if self.strays.0.contains(&id) {
-                    let at = Duration::from_secs(1_000) + self.strays.1;
+                if let Some(&after) = self.strays.get(&id) {
+                    let at = Duration::from_secs(1_000) + after;
                     self.come(at.saturating_sub(now), id, Coming::Closed);
                 }
                 Some(Happened::Connected)
@@ -264,6 +264,8 @@ impl World for Fake {
             }
         }
         self.now = until;
+        let day = Duration::from_secs(86_400);
+        assert!(self.now < day, "the run does not end");
         Ok(None)
     }
 }
@@ -460,10 +462,23 @@ fn keepers_are_asked_no_faster_than_they_can_answer() {
 #[test]
 fn a_few_connections_that_end_at_once_do_not_stand_for_all() {
     let mut fake = forgets_after(60, Fate::Vanishes);
-    fake.strays = (vec![50, 65], Duration::from_secs(40));
+    fake.strays = [50, 65].map(|id| (id, Duration::from_secs(40))).into();
     let report = measured("--max 5m", fake);
     let (lower, upper) = bracket(&report).unwrap();
     assert!(lower < 60.0 && 60.0 <= upper, "{lower} {upper}");
+}
+
+/// For no reason that they have in common.
+#[test]
+fn where_all_but_the_controls_have_ended_the_run_ends() {
+    let mut fake = forgets_after(600, Fate::Vanishes);
+    let moments = (0..).map(|n| Duration::from_millis(2_500 + 400 * n));
+    fake.strays = (3..60).zip(moments).collect();
+    let report = measured("--max 60s --sessions 16", fake);
+    assert!(report.complete);
+    assert!(report.cost.elapsed < Duration::from_secs(60));
+    let mut found = report.directions.iter();
+    assert!(found.all(|found| found.timeout.is_none()));
 }
 
 #[test]

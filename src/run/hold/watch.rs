@@ -126,7 +126,10 @@ impl Run<'_> {
                 if role == Role::Control && errno.is_none() {
                     self.replace(id, now);
                 }
-                Ok(())
+                if self.judging_ends {
+                    return Ok(());
+                }
+                self.unanswerable(role)
             }
         }
     }
@@ -183,9 +186,11 @@ impl Run<'_> {
         }
         let same = SAME.max(self.round_trip * 2);
         match ends::judge(&self.ends, same, exact) {
-            None | Some(Told::Unclear) => Ok(()),
+            None | Some(Told::Unclear) => self.go_on_with_those_left(),
             // Nor does what became of a few of them tell of the others.
-            Some(Told::AtOnce { at }) if self.outlived(at) >= self.ends.len() => Ok(()),
+            Some(Told::AtOnce { at }) if self.outlived(at) >= self.ends.len() => {
+                self.go_on_with_those_left()
+            }
             Some(Told::AtOnce { at }) => {
                 let why = format!(
                     "all connections were ended at the same moment, {:.1} s after the start, whatever their age: \
@@ -204,7 +209,7 @@ impl Run<'_> {
             }) => {
                 if self.survivors(upper + same * 3, from)? {
                     // It was those connections, not the path.
-                    return Ok(());
+                    return self.go_on_with_those_left();
                 }
                 self.emit(Event::Limit {
                     expiry,
@@ -218,6 +223,14 @@ impl Run<'_> {
                 Ok(())
             }
         }
+    }
+
+    /// Where those that ended were the last ones, nobody else would bring the run to its end.
+    fn go_on_with_those_left(&mut self) -> Result<()> {
+        for ladder in 0..self.ladders.len() {
+            self.judge_if_all_spoke(ladder)?;
+        }
+        Ok(())
     }
 
     /// How many sessions have lived then and still do.

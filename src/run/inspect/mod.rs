@@ -208,17 +208,16 @@ pub(crate) fn run(plan: &Plan, emit: Emit) -> Outcome<()> {
     let mut owners = Owners::new(plan, &proc, holders.as_ref())?;
     let mut evidence = Evidence::new(plan);
     for mut found in found {
-        let mut opened = open(plan, &proc, &found);
-        if opened.is_err() && several {
-            match namespaces::again(&found, plan, &proc)? {
-                Some(again) => found = again,
-                // Nobody lives there any more.
-                None => continue,
-            }
-            opened = open(plan, &proc, &found);
-        }
-        let (namespace, opened) = match opened {
-            Ok(opened) => opened,
+        let reached = if several {
+            let again = |found: &Found| namespaces::again(found, plan, &proc);
+            namespaces::reach(&mut found, |found| open(plan, &proc, found), again)
+        } else {
+            open(plan, &proc, &found).map(Some)
+        };
+        let (namespace, opened) = match reached {
+            Ok(Some(opened)) => opened,
+            // Nobody lives there any more.
+            Ok(None) => continue,
             Err(error) if several => {
                 emit(Event::Incomplete(found.not_looked_into(error.to_string())))?;
                 continue;

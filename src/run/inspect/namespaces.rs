@@ -54,6 +54,36 @@ pub(super) fn survey(plan: &Plan, proc: &Proc) -> Result<Survey> {
     }
 }
 
+/// So often everybody who is known to live in a namespace may end before we get there. Numbers are used again:
+/// it may be a new one each time.
+const SURVEYS: usize = 8;
+
+/// Gets to a namespace, with what `open` does there, asking `again` who lives there as long as all who did have
+/// ended; `None` if nobody does any more.
+pub(super) fn reach<T>(
+    found: &mut Found,
+    open: impl Fn(&Found) -> Result<T>,
+    again: impl Fn(&Found) -> Result<Option<Found>>,
+) -> Result<Option<T>> {
+    for _ in 0..SURVEYS {
+        match open(found) {
+            Err(error) if is_gone(&error) => match again(found)? {
+                Some(now) => *found = now,
+                None => return Ok(None),
+            },
+            reached => return reached.map(Some),
+        }
+    }
+    open(found).map(Some)
+}
+
+fn is_gone(error: &Error) -> bool {
+    let Error::System { cause, .. } = error else {
+        return false;
+    };
+    cause.kind() == io::ErrorKind::NotFound || cause.raw_os_error() == Some(libc::ESRCH)
+}
+
 /// The same namespace by whoever lives there now, if anybody does.
 pub(super) fn again(found: &Found, plan: &Plan, proc: &Proc) -> Result<Option<Found>> {
     let Survey { found: now, .. } = survey(plan, proc)?;
@@ -258,8 +288,48 @@ impl std::fmt::Display for Found {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
     use crate::hostile::attack_text;
+
+    fn refused(errno: i32) -> Result<()> {
+        Err(Error::System {
+            operation: String::from("open /proc/7/ns/net"),
+            cause: io::Error::from_raw_os_error(errno),
+        })
+    }
+
+    /// How often was opened, and what came of it, if the first `ends` dwellers have ended and so many come.
+    fn reached(ends: usize, come: usize, errno: i32) -> (usize, Result<Option<()>>) {
+        let (opened, asked) = (Cell::new(0), Cell::new(0));
+        let count = |counter: &Cell<usize>| counter.replace(counter.get() + 1);
+        let open = |_: &Found| {
+            if count(&opened) < ends {
+                return refused(errno);
+            }
+            Ok(())
+        };
+        let again = |_: &Found| Ok((count(&asked) < come).then(Found::default));
+        let reached = reach(&mut Found::default(), open, again);
+        (opened.get(), reached)
+    }
+
+    #[test]
+    fn what_has_ended_is_not_missing_and_whoever_came_is_asked() {
+        for errno in [libc::ENOENT, libc::ESRCH] {
+            assert!(matches!(reached(0, 0, errno), (1, Ok(Some(())))));
+            assert!(matches!(reached(1, 0, errno), (1, Ok(None))));
+            assert!(matches!(reached(3, 2, errno), (3, Ok(None))));
+            assert!(matches!(reached(3, 3, errno), (4, Ok(Some(())))));
+            // It cannot go on for ever.
+            assert!(matches!(reached(99, 99, errno), (9, Err(_))));
+        }
+        assert!(
+            matches!(reached(1, 1, libc::EPERM), (1, Err(_))),
+            "who may not asks once"
+        );
+    }
 
     #[test]
     fn hostile_links() {
