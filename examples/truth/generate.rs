@@ -143,6 +143,7 @@ fn forgetful(case: &mut Case, dice: &mut Dice) {
         _ if endless => reached + dice.milliseconds(0, 6_000),
         _ => dice.choose([reached, forgets * 2 + Duration::from_secs(2), MINUTES]),
     };
+    hold.resolution = hold.resolution.min(hold.max);
     if case.kind == Kind::HoldRemembers {
         return;
     }

@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::plan::inspect::{Format, Plan};
 use crate::render::inspect::{Frame, MARK_WIDTH, Renderer, Screen, advice, openmetrics, warning};
 use crate::render::{self, Layout};
-use crate::report::inspect::{Kept, Report};
+use crate::report::inspect::{Kept, Report, Survives, Verdicts};
 use crate::run::inspect::{Event, Row, Stop};
 use crate::sys::replace::replace;
 use crate::sys::signals::{Interrupt, Interrupts};
@@ -65,6 +65,12 @@ pub(super) fn inspect(
             ),
         );
     }
+    if interrupt.is_none() && report.survives.as_ref().is_some_and(nothing_judged) {
+        warn(
+            err,
+            "there was no connection to judge: none is ESTABLISHED, or none passes the filters",
+        );
+    }
     Ok(match interrupt {
         Some(interrupt) => Exit::Interrupted(interrupt),
         None => verdict(&plan, &report),
@@ -73,6 +79,10 @@ pub(super) fn inspect(
 
 type Ended = (Option<Interrupt>, Report);
 
+fn nothing_judged(survives: &Survives) -> bool {
+    survives.verdicts == Verdicts::default()
+}
+
 /// Any connection at risk is a negative answer; where that was asked for, one that cannot be judged, or may
 /// have been overlooked, is none.
 fn verdict(plan: &Plan, report: &Report) -> Exit {
@@ -80,7 +90,7 @@ fn verdict(plan: &Plan, report: &Report) -> Exit {
         Some(survives) if survives.verdicts.at_risk > 0 => Exit::Negative,
         Some(survives) if plan.strict => {
             let overlooked = report.incomplete.iter().any(|gap| gap.hides_sockets);
-            if overlooked || survives.verdicts.unknown > 0 {
+            if overlooked || survives.verdicts.unknown > 0 || nothing_judged(&survives) {
                 Exit::Failed
             } else {
                 Exit::Holds

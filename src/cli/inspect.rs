@@ -29,14 +29,18 @@ Examples:
   kalive inspect -o json | jq .detection
       for scripts
   kalive inspect --options --survives 350s -o junit
-      the same as tests, for CI";
+      the same as tests, for CI
+
+Exit status: 0 read, and with --survives nothing is at risk; 1 with --survives a connection is at risk; 2 it could not be \
+read, the call was wrong, or with --strict some could not be judged or there were none; 130 or 143 after SIGINT or SIGTERM, \
+with the report so far.";
 
 /// What `kalive inspect` was asked.
 #[derive(Clone, Debug, Args)]
 #[command(after_help = FOOTER, after_long_help = EXAMPLES)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct InspectArgs {
-    /// List the sockets, one a row
+    /// List the sockets, one a row; off a terminal the rows alone
     #[arg(short, long)]
     pub sockets: bool,
 
@@ -74,7 +78,7 @@ pub struct InspectArgs {
     #[arg(long, value_name = "ADDR", help_heading = "Filters")]
     pub peer: Vec<AddressPattern>,
     /// Only those that this process holds
-    #[arg(long, help_heading = "Filters")]
+    #[arg(long, value_parser = pid, help_heading = "Filters")]
     pub pid: Option<u32>,
     /// Only those that a process of this name holds
     #[arg(long, value_name = "NAME", help_heading = "Filters")]
@@ -314,4 +318,8 @@ fn states() -> impl TypedValueParser<Value = StateSet> {
     let names = StateSet::names().map(|(name, others)| PossibleValue::new(name).aliases(others));
     PossibleValuesParser::new(names)
         .try_map(|name| StateSet::named(&name).ok_or("there is no such state"))
+}
+
+fn pid(text: &str) -> Result<u32, String> {
+    decimal(text).ok_or_else(|| String::from("a process ID is a number; --process takes a name"))
 }

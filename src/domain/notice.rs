@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::prediction::{self, Prediction, Rule};
+use super::prediction::{self, Keepalive, Prediction, Rule};
 use super::socket::Enabled;
-use super::survival::Evidence;
+use super::survival::{self, Evidence};
 use super::tunables::Values;
 use super::wheel::TickRate;
 
@@ -29,7 +29,14 @@ pub fn notice(evidence: &Evidence, sysctls: &Values, rate: TickRate) -> Result<N
         .keepalive
         .ok_or("its options were not read: --options asks")?;
     if !evidence.suspended {
-        return Ok(Notice::Idle(prediction::idle(&keepalive, rate)));
+        // A timer that was set before TCP_KEEPIDLE became shorter keeps its length.
+        let first = survival::outdated_timer(evidence, rate)
+            .map(|left| left.saturating_add(evidence.silence.unwrap_or_default()));
+        let now = Keepalive {
+            idle: first.unwrap_or(keepalive.idle),
+            ..keepalive
+        };
+        return Ok(Notice::Idle(prediction::idle(&now, rate)));
     }
     Ok(match keepalive.user_timeout {
         Some(limit) => Notice::InFlight(Rule::RetransmissionUserTimeout, limit),
@@ -40,8 +47,8 @@ pub fn notice(evidence: &Evidence, sysctls: &Values, rate: TickRate) -> Result<N
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::prediction::Keepalive;
     use crate::domain::socket::Hidden;
+    use crate::domain::survival::Armed;
 
     #[test]
     fn each_case_has_its_rule() {
@@ -92,5 +99,34 @@ mod tests {
             Ok(Notice::InFlight(Rule::RetransmissionUserTimeout, limit))
         );
         assert!(noticed(Enabled::Unknown(Hidden::InFlight), None, true).is_err());
+    }
+
+    /// As when the sysctl was lowered after two hours had been set.
+    #[test]
+    fn an_older_timer_fires_first() {
+        let sysctls = Values::read(|tunable| Ok(tunable.default));
+        let evidence = |left| Evidence {
+            enabled: Enabled::On,
+            keepalive: Some(Keepalive {
+                idle: Duration::from_secs(2),
+                interval: Duration::from_secs(1),
+                count: 2,
+                user_timeout: None,
+            }),
+            armed: Some(Armed {
+                left: Duration::from_secs(left),
+                unanswered: 0,
+            }),
+            suspended: false,
+            silence: Some(Duration::from_secs(60)),
+        };
+        for (left, nominal) in [(7_140, 7_202), (0, 62)] {
+            match notice(&evidence(left), &sysctls, TickRate::Unknown) {
+                Ok(Notice::Idle(prediction)) => {
+                    assert_eq!(prediction.nominal, Duration::from_secs(nominal));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
     }
 }

@@ -23,7 +23,7 @@ const QUESTIONS: [(&str, &str); 7] = [
     ),
     (
         "Is the service stuck, or the network?",
-        "kalive probe HOST:PORT --heartbeat 2s",
+        "kalive probe HOST:PORT --heartbeat-preset redis",
     ),
     (
         "After how much silence does the path forget a connection, and which keepalive prevents that?",

@@ -225,7 +225,11 @@ pub(crate) fn plan(args: &InspectArgs, output: OutputChoice) -> Result<Plan> {
                 || metrics
                 || sorts(SortKey::Process)
                 || shows(|column| column == Column::Process),
-            info: judged || sorts(SortKey::Idle) || shows(|column| column == Column::Idle),
+            // A document has all, whatever a table would show.
+            info: judged
+                || (args.sockets && matches!(format, Format::Json | Format::Ndjson))
+                || sorts(SortKey::Idle)
+                || shows(|column| column == Column::Idle),
             options,
         },
         filter,

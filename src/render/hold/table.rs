@@ -37,7 +37,6 @@ pub(super) fn write(out: &mut dyn Write, report: &Report, layout: Layout) -> io:
         chart::draw(out, &chart, layout)?;
     }
     keepers(out, report, layout)?;
-    recommendation(out, report, layout)?;
     for paragraph in paragraphs(report) {
         writeln!(
             out,
@@ -45,6 +44,7 @@ pub(super) fn write(out: &mut dyn Write, report: &Report, layout: Layout) -> io:
             summary::paragraph(layout, &paragraph).trim_fmt()
         )?;
     }
+    recommendation(out, report, layout)?;
     writeln!(
         out,
         "\n{} in all, {}",

@@ -88,6 +88,19 @@ impl Cases {
                 output: None,
             });
         }
+        if cases.is_empty() && report.complete {
+            let why = Why {
+                kind: "nothing",
+                message: String::from("there was no connection to judge"),
+                explanation: String::from("None is ESTABLISHED, or none passes the filters."),
+            };
+            cases.push(Case {
+                name: String::from("there are connections to judge"),
+                came: self.untold(why),
+                time: None,
+                output: None,
+            });
+        }
         if !report.complete {
             cases.push(junit::interrupted());
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Found, Limit, Report};
+use super::{Found, Limit, Report, Verdict};
 use crate::domain::hold::ends::CountedFrom;
 use crate::domain::hold::{Direction, Expiry};
 
@@ -55,8 +55,16 @@ impl Report {
             said.push("Measured with keepalive probes from this side only: a NAT that lets late clients back in, or a firewall that passes keepalives without counting them, shows itself only with kalive serve at the far end.".to_owned());
         }
         if let Some(at_least) = self.at_least {
-            let untold = |found| untold(found, at_least);
-            said.extend(self.directions.iter().filter_map(untold));
+            let answer = |found: &Found| match found.verdict(Some(at_least)) {
+                Verdict::Holds => None,
+                Verdict::Negative => Some(format!(
+                    "Silent connections do not last for {} s, {}: --at-least is not met.",
+                    at_least.as_secs_f64(),
+                    found.direction
+                )),
+                Verdict::Unknown => untold(found, at_least),
+            };
+            said.extend(self.directions.iter().filter_map(answer));
         }
         said
     }

@@ -331,7 +331,10 @@ impl Run<'_> {
             let width = upper.saturating_sub(lower);
             finding.supported && (width <= enough || finding.lower.is_none())
         });
-        if (fine && finding.consistent()) || pass >= PASSES {
+        // What is asked for is answered: how exactly it is does not change that.
+        let told = bounds.zip(self.plan.at_least);
+        let told = told.is_some_and(|((_, upper), least)| upper <= least && finding.supported);
+        if ((fine || told) && finding.consistent()) || pass >= PASSES {
             return self.finish_ladder(ladder);
         }
         let decisive = self.tries.decisive();

@@ -5,7 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::cli::hold::DirectionArg;
+use crate::cli::hold::{DEFAULT_PORT, DirectionArg};
 use crate::domain::hold::Direction;
 use crate::domain::moment::Moment;
 use crate::domain::options::{Count, Interval};
@@ -50,7 +50,14 @@ impl Run<'_> {
             }
         }
         match refused {
-            Some((address, error)) => Err(error).during(|| format!("connect to {address}")),
+            Some((address, error)) => Err(error).during(|| {
+                let hint = if address.port() == DEFAULT_PORT {
+                    " (run kalive serve there, or name the port of another server)"
+                } else {
+                    ""
+                };
+                format!("connect to {address}{hint}")
+            }),
             None => Err(Error::Usage("there is no address to connect to".to_owned())),
         }
     }
@@ -325,7 +332,7 @@ impl Run<'_> {
             }
             _ => format!("{} takes no more connections: {why}", self.peer),
         };
-        self.shrink(why)
+        self.shrink(id, why)
     }
 
     /// Whether an end so soon after connecting is a refusal; if so the plan is made smaller.
@@ -340,20 +347,25 @@ impl Run<'_> {
             self.world.close(id, true);
             self.set(id, State::Gone);
             let why = format!("{} closes further connections at once", self.peer);
-            self.shrink(why)?;
+            self.shrink(id, why)?;
         }
         Ok(early)
     }
 
-    /// Starts again with as many sessions as could be had, unless something has been learned already.
-    fn shrink(&mut self, why: String) -> Result<()> {
+    /// Starts again with as many sessions as could be had, unless something has been learned already: then it goes
+    /// on without session `id`.
+    fn shrink(&mut self, id: Id, why: String) -> Result<()> {
         let alive = self.sessions.iter().filter(|s| s.alive()).count();
         let learned = self.ladders.iter().any(Ladder::has_learned);
         if learned || self.shrunk >= SHRINKS {
-            return self.emit(Event::Limited {
+            self.emit(Event::Limited {
                 why,
                 sessions: alive,
-            });
+            })?;
+            return match self.sessions.get(id).map(|session| session.role) {
+                Some(role) => self.unanswerable(role),
+                None => Ok(()),
+            };
         }
         self.shrunk += 1;
         let directions = self.ladders.len().max(1);
