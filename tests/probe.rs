@@ -364,6 +364,43 @@ fn a_heartbeat_after_a_lost_probe_is_data_in_flight() {
     });
 }
 
+/// The path is cut: the next heartbeat is not even acknowledged, which is told when its time is over, long
+/// before the kernel's verdict.
+#[test]
+fn an_unacknowledged_heartbeat_is_the_path_or_the_machine() {
+    in_lab_user_namespace(|| {
+        let lab = echo_lab();
+        let options = "--idle 1s --interval 1s --user-timeout 3s --rounds 0";
+        let beats = "--send PING --expect PING --heartbeat 1s";
+        let mut probe = Probe::start(&lab, &format!("{} {options} {beats}", both()));
+        probe.wait_for("round", 2);
+        lab.change(Change::Path(Path::Cut)).unwrap();
+        let (targets, _) = probe.finish();
+        assert_eq!(
+            outcomes(&targets),
+            [("timed-out", Some("ETIMEDOUT"), "in-flight"); 2]
+        );
+        for target in &targets {
+            let rule = "retransmission-user-timeout";
+            assert_eq!(target["predicted_in_flight"]["rule"], rule, "{target}");
+            assert_eq!(target["within_prediction"], true, "{target}");
+            let rounds = target["rounds"].as_array().unwrap();
+            let heartbeats = || rounds.iter().filter(|round| round["kind"] == "heartbeat");
+            let overdue: Vec<&Value> = heartbeats()
+                .filter(|round| round["answered"] == false)
+                .collect();
+            assert_eq!(overdue.len(), 1, "{target}");
+            assert_eq!(overdue[0]["acknowledged"], false, "{target}");
+            assert_eq!(overdue[0]["predicted"]["rule"], rule, "{target}");
+            for answered in heartbeats().filter(|round| round["answered"] == true) {
+                assert_eq!(answered.get("acknowledged"), None, "{target}");
+            }
+            let said = target["explanation"].as_str().unwrap();
+            assert!(said.starts_with("A heartbeat was unacknowledged"), "{said}");
+        }
+    });
+}
+
 /// The service answers once and then hangs; its kernel goes on answering keepalive probes.
 #[test]
 fn a_stuck_service_whose_kernel_answers_is_unresponsive() {
@@ -399,6 +436,11 @@ fn a_stuck_service_whose_kernel_answers_is_unresponsive() {
                 };
                 assert_eq!(kinds("heartbeat", true), 1, "{target}");
                 assert_eq!(kinds("heartbeat", false), 1, "{target}");
+                let rounds = target["rounds"].as_array().unwrap();
+                let overdue = rounds
+                    .iter()
+                    .find(|round| round["kind"] == "heartbeat" && round["answered"] == false);
+                assert_eq!(overdue.unwrap()["acknowledged"], true, "{target}");
                 assert!(
                     kinds("keepalive", true) >= 2,
                     "the kernel answered meanwhile: {target}"
@@ -557,7 +599,7 @@ fn a_table_tells_the_story() {
         for said in [
             "connected to 198.51.100.2:7117",
             "keepalive: idle 1s, interval 1s, count 5, TCP_USER_TIMEOUT off",
-            "a peer that falls silent now is noticed after 6.00s, at the latest 6.",
+            "a silent peer is noticed after 6.00s, at the latest 6.",
             "keepalive probe answered",
             "The peer answered 1 keepalive probe.",
         ] {

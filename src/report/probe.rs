@@ -53,6 +53,10 @@ pub(crate) struct TargetReport {
     /// The window that applies to the end; while it lives, to a peer that falls silent now; null if no connection
     /// was made.
     pub(crate) predicted: Option<Prediction>,
+    /// With a heartbeat: the window that applies instead while one is unacknowledged, which suspends keepalive. It
+    /// counts from the sending of the heartbeat. Absent without a heartbeat.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) predicted_in_flight: Option<Prediction>,
     /// In the order in which they were sent.
     pub(crate) rounds: Vec<RoundReport>,
     /// How often the peer sent a segment that brought nothing, as its own keepalive probes are.
@@ -162,6 +166,13 @@ pub(crate) struct RoundReport {
     pub(crate) rtt_s: Option<Duration>,
     /// Whether an answer came.
     pub(crate) answered: bool,
+    /// Of a heartbeat that was not answered in its time: whether the kernel at the far end had acknowledged it by
+    /// then. If not, the path or the peer's machine is at fault, not the service. Absent for all else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) acknowledged: Option<bool>,
+    /// Of one that was not acknowledged: when the kernel gives it up, from its sending. Absent for all else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) predicted: Option<Prediction>,
 }
 
 impl From<Round> for RoundReport {
@@ -171,6 +182,9 @@ impl From<Round> for RoundReport {
             at_s: round.at,
             rtt_s: round.rtt,
             answered: round.answered,
+            acknowledged: (round.kind == RoundKind::Heartbeat && !round.answered)
+                .then_some(round.unacknowledged.is_none()),
+            predicted: round.unacknowledged,
         }
     }
 }
@@ -222,6 +236,7 @@ impl Report {
             attempts: Vec::new(),
             options: None,
             predicted: None,
+            predicted_in_flight: None,
             rounds: Vec::new(),
             peer_spoke: 0,
             outcome: None,
@@ -301,6 +316,7 @@ impl TargetReport {
         self.connect_s = Some(opened.after);
         self.options = Some(OptionsReport::new(&opened.options, plan));
         self.predicted = Some(opened.predicted);
+        self.predicted_in_flight = opened.predicted_in_flight;
     }
 
     fn ended(&mut self, end: &End) {

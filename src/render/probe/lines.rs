@@ -5,9 +5,13 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::domain::options::Origin;
+use crate::domain::prediction::Prediction;
 use crate::render::text::{self, Measured, full};
 use crate::report::probe::{AttemptReport, Report, RoundReport, TargetReport};
 use crate::run::probe::{Event, RoundKind};
+
+/// As wide as the times before the words.
+const INDENT: &str = "            ";
 
 /// Lines, and of each target the time of its last.
 #[derive(Debug, Default)]
@@ -29,11 +33,12 @@ impl Lines {
             Event::Connected { .. } => connected(report, target),
             Event::Round { round, .. } => {
                 let round = RoundReport::from(*round);
-                if self.is_late(event.target(), round.at_s) {
+                let line = if self.is_late(event.target(), round.at_s) {
                     late(&round)
                 } else {
                     at(round.at_s, &said(&round))
-                }
+                };
+                line + &why(&round)
             }
             Event::PeerSpoke { at: when, .. } => {
                 self.is_late(event.target(), *when);
@@ -74,8 +79,7 @@ fn at(time: Duration, text: &str) -> String {
 /// The same without breaking the order of times.
 fn late(round: &RoundReport) -> String {
     format!(
-        "{:10}  {} (sent at {})",
-        "",
+        "{INDENT}{} (sent at {})",
         said(round),
         Measured::About(round.at_s),
     )
@@ -115,11 +119,20 @@ fn connected(report: &Report, target: &TargetReport) -> String {
             " (the sysctls)"
         }
     };
+    let in_flight = target
+        .predicted_in_flight
+        .map_or_else(String::new, |predicted| {
+            format!(
+                "\nwhile a heartbeat is unacknowledged: {}\n(rule {})",
+                window(&predicted),
+                predicted.rule.name(),
+            )
+        });
     format!(
         "connected to {address} from {local} in {}\n\
          keepalive: idle {}, interval {}, count {}{whose}, TCP_USER_TIMEOUT {}\n\
-         a peer that falls silent now is noticed after {}, at the latest {}\n\
-         (rule {}, {hz})",
+         a silent peer is noticed {}\n\
+         (rule {}, {hz}){in_flight}",
         milliseconds(after),
         full(options.idle_s),
         full(options.interval_s),
@@ -128,9 +141,32 @@ fn connected(report: &Report, target: &TargetReport) -> String {
             Duration::ZERO => String::from("off"),
             timeout => full(timeout).to_string(),
         },
+        window(predicted),
+        predicted.rule.name(),
+    )
+}
+
+/// From when to when a silent peer is noticed.
+fn window(predicted: &Prediction) -> String {
+    format!(
+        "after {}, at the latest {}",
         Measured::AtLeast(predicted.nominal),
         Measured::AtMost(predicted.latest),
+    )
+}
+
+/// Why nobody answered: lines below the heartbeat's.
+fn why(round: &RoundReport) -> String {
+    let Some(predicted) = &round.predicted else {
+        return String::new();
+    };
+    format!(
+        "\n{INDENT}not acknowledged: the path or the peer's machine, not the service\
+         \n{INDENT}the kernel gives up by the rule {}\
+         \n{INDENT}{} to {} after the sending",
         predicted.rule.name(),
+        Measured::AtLeast(predicted.earliest),
+        Measured::AtMost(predicted.latest),
     )
 }
 

@@ -7,7 +7,7 @@ use clap::Parser as _;
 use super::*;
 use crate::cli::probe::Outcome;
 use crate::cli::{Cli, Command};
-use crate::domain::prediction::{self, Keepalive};
+use crate::domain::prediction::{self, Keepalive, Prediction, Retransmission};
 use crate::domain::wheel::{Hz, TickRate};
 use crate::plan;
 use crate::render::junit::read_back;
@@ -48,6 +48,16 @@ fn end(phase: Phase, outcome: Outcome, at: Option<u64>, after: u64) -> End {
     }
 }
 
+fn in_flight(user_timeout: Option<Duration>) -> Prediction {
+    let options = Retransmission {
+        rto: milliseconds(204),
+        rto_max: Duration::from_secs(120),
+        retries: 15,
+        user_timeout,
+    };
+    prediction::in_flight(&options, TickRate::Known(Hz::new(250).unwrap()))
+}
+
 /// The first target answers twice and goes silent, with a heartbeat whose fate is known late; the second
 /// refuses. `last` is how the first ends.
 fn events(last: End) -> Vec<Event> {
@@ -65,6 +75,7 @@ fn events(last: End) -> Vec<Event> {
             at: milliseconds(at),
             rtt: Some(milliseconds(1)).filter(|_| answered),
             answered,
+            unacknowledged: None,
         },
     };
     let address = "192.0.2.1:5432".parse().unwrap();
@@ -88,6 +99,7 @@ fn events(last: End) -> Vec<Event> {
                 after: milliseconds(3),
                 options,
                 predicted: prediction::idle(&options, rate),
+                predicted_in_flight: Some(in_flight(None)),
                 rate,
             }),
         },
@@ -132,12 +144,16 @@ fn interrupted() -> End {
 }
 
 fn rendered(output: TestOutput, plan: &Plan, last: End) -> (String, Report) {
+    rendered_events(output, plan, &events(last))
+}
+
+fn rendered_events(output: TestOutput, plan: &Plan, events: &[Event]) -> (String, Report) {
     let mut report = Report::new(plan);
     let mut renderer = Renderer::new(output, Layout::LOG);
     let mut out = Vec::new();
-    for event in events(last) {
-        report.add(plan, &event);
-        renderer.event(&mut out, &report, &event).unwrap();
+    for event in events {
+        report.add(plan, event);
+        renderer.event(&mut out, &report, event).unwrap();
     }
     renderer.finish(&mut out, plan, &report).unwrap();
     (String::from_utf8(out).unwrap(), report)
@@ -157,6 +173,59 @@ fn an_interrupted_chart_shows_what_would_have_come() {
     let (table, _) = rendered(TABLE, &planned("--rounds 0"), interrupted());
     assert!(table.contains("interrupted after 6.47s"), "{table}");
     assert!(table.contains("predicted  "), "{table}");
+}
+
+/// The path is cut: nothing is acknowledged, and keepalive is suspended.
+fn unacknowledged(user_timeout: Option<Duration>, last: End) -> Vec<Event> {
+    let predicted = in_flight(user_timeout);
+    let mut events = events(End {
+        predicted: Some(predicted),
+        counted_from: CountedFrom::DataSent,
+        ..last
+    });
+    events.retain(
+        |event| !matches!(event, Event::Round { round, .. } if round.at > milliseconds(10_000)),
+    );
+    for event in &mut events {
+        if let Event::Round { round, .. } = event
+            && round.kind == RoundKind::Heartbeat
+        {
+            round.unacknowledged = Some(predicted);
+        }
+    }
+    events
+}
+
+#[test]
+fn a_heartbeat_that_is_not_even_acknowledged_is_told_from_a_stuck_service() {
+    let last = end(Phase::InFlight, Outcome::Interrupted, Some(16_500), 7_500);
+    let (table, report) = rendered_events(TABLE, &planned(""), &unacknowledged(None, last));
+    insta::assert_snapshot!(table);
+    let round = serde_json::to_value(report.targets[0].rounds.last().unwrap()).unwrap();
+    assert_eq!(round["acknowledged"], false);
+    assert_eq!(round["predicted"]["rule"], "retries2");
+}
+
+#[test]
+fn a_connection_that_a_heartbeat_ends_says_so() {
+    let last = || end(Phase::InFlight, Outcome::TimedOut, Some(12_300), 3_300);
+    for (user_timeout, rule) in [
+        (
+            Some(milliseconds(3_000)),
+            "TCP_USER_TIMEOUT ended the connection.",
+        ),
+        (None, "(tcp_retries2). TCP_USER_TIMEOUT limits that."),
+    ] {
+        let events = unacknowledged(user_timeout, last());
+        let (_, report) = rendered_events(TABLE, &planned(""), &events);
+        let said = &report.targets[0].explanation;
+        assert!(said.starts_with("A heartbeat was unacknowledged"), "{said}");
+        assert!(said.contains(rule), "{said}");
+        assert!(
+            said.ends_with("the peer's machine is dead, not only the service."),
+            "{said}"
+        );
+    }
 }
 
 #[test]
@@ -212,6 +281,8 @@ fn a_picture_of_hours_stays_small() {
         at_s: Duration::from_secs(second),
         rtt_s: None,
         answered: second % 2 == 0,
+        acknowledged: None,
+        predicted: None,
     });
     target.rounds = many.collect();
     let mut out = Vec::new();

@@ -14,7 +14,7 @@ impl TargetReport {
             (Outcome::Alive, _) => self.explain_alive(),
             (Outcome::TimedOut, Phase::Connect) => explain_connect_timeout(end),
             (Outcome::TimedOut, Phase::Idle) => self.explain_silence(end),
-            (Outcome::TimedOut, Phase::InFlight) => explain_in_flight(end),
+            (Outcome::TimedOut, Phase::InFlight) => self.explain_in_flight(end),
             (Outcome::Reset, _) => String::from(
                 "A RST came: the peer has rebooted or knows the connection no more, or something on the path \
                  refuses it.",
@@ -34,10 +34,7 @@ impl TargetReport {
                 "The kernel at the far end acknowledged the heartbeat and the service did not answer: it is \
                  stuck, and TCP keepalive cannot see that. Use a timeout in the application.",
             ),
-            (Outcome::Interrupted, Phase::InFlight) => format!(
-                "Interrupted; data has been unacknowledged for {:.1} s, which suspends keepalive.",
-                end.after.as_secs_f64()
-            ),
+            (Outcome::Interrupted, Phase::InFlight) => self.explain_interrupted_in_flight(end),
             (Outcome::Interrupted, _) => String::from("Interrupted before its end."),
         };
         if !end.suspended.is_zero() {
@@ -125,6 +122,61 @@ impl TargetReport {
             ),
         }
     }
+
+    fn explain_in_flight(&self, end: &End) -> String {
+        let what = self.in_flight();
+        let mut text = match end.predicted.map(|predicted| predicted.rule) {
+            Some(Rule::RetransmissionUserTimeout) => format!(
+                "{what} was unacknowledged, which suspends keepalive, until TCP_USER_TIMEOUT ended the connection."
+            ),
+            _ => format!(
+                "{what} was unacknowledged, which suspends keepalive, until the kernel gave up retransmitting \
+                 (tcp_retries2). TCP_USER_TIMEOUT limits that."
+            ),
+        };
+        if self.has_heartbeats() {
+            text.push_str(" The path or the peer's machine is dead, not only the service.");
+        }
+        text
+    }
+
+    fn explain_interrupted_in_flight(&self, end: &End) -> String {
+        let after = end.after.as_secs_f64();
+        let mut text = format!(
+            "Interrupted. {} had been unacknowledged for {after:.1} s, which suspends keepalive",
+            self.in_flight(),
+        );
+        if let Some(predicted) = end.predicted {
+            let _ = write!(
+                text,
+                ": the kernel would have given up by the rule {}, {:.1} to {:.1} s after the sending",
+                predicted.rule.name(),
+                predicted.earliest.as_secs_f64(),
+                predicted.latest.as_secs_f64(),
+            );
+        }
+        text.push('.');
+        // One whose time is not over says nothing.
+        let mut latest_first = self.rounds.iter().rev();
+        let last = latest_first.find(|round| round.kind == RoundKind::Heartbeat);
+        if last.is_some_and(|round| round.acknowledged == Some(false)) {
+            text.push_str(" That is the path or the peer's machine, not the service.");
+        }
+        text
+    }
+
+    /// What this side sends, at the beginning of a sentence.
+    fn in_flight(&self) -> &'static str {
+        if self.has_heartbeats() {
+            "A heartbeat"
+        } else {
+            "Data"
+        }
+    }
+
+    fn has_heartbeats(&self) -> bool {
+        self.predicted_in_flight.is_some()
+    }
 }
 
 fn explain_connect_timeout(end: &End) -> String {
@@ -135,18 +187,6 @@ fn explain_connect_timeout(end: &End) -> String {
         None => String::from(
             "No answer to the SYN within --connect-timeout, kalive's own limit: a firewall drops it, or the \
              host is down.",
-        ),
-    }
-}
-
-fn explain_in_flight(end: &End) -> String {
-    match end.predicted.map(|predicted| predicted.rule) {
-        Some(Rule::RetransmissionUserTimeout) => String::from(
-            "Data was unacknowledged, which suspends keepalive, until TCP_USER_TIMEOUT ended the connection.",
-        ),
-        _ => String::from(
-            "Data was unacknowledged, which suspends keepalive, until the kernel gave up retransmitting \
-             (tcp_retries2). TCP_USER_TIMEOUT limits that.",
         ),
     }
 }

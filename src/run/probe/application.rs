@@ -144,6 +144,7 @@ fn round(kind: RoundKind, sent: Moment, now: Moment, opened: Moment) -> Round {
         at: sent.since(opened),
         rtt: Some(now.since(sent)),
         answered: true,
+        unacknowledged: None,
     }
 }
 

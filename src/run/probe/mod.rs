@@ -92,6 +92,8 @@ pub(crate) struct Opened {
     pub(crate) options: Keepalive,
     /// When a peer that falls silent now is noticed, while nothing is in flight.
     pub(crate) predicted: Prediction,
+    /// With a heartbeat: the same while one is unacknowledged, by the retransmission timeout of now.
+    pub(crate) predicted_in_flight: Option<Prediction>,
     pub(crate) rate: TickRate,
 }
 
@@ -103,6 +105,8 @@ pub(crate) struct Round {
     pub(crate) at: Duration,
     pub(crate) rtt: Option<Duration>,
     pub(crate) answered: bool,
+    /// Of a heartbeat that is overdue and that no kernel has acknowledged: when ours gives up.
+    pub(crate) unacknowledged: Option<Prediction>,
 }
 
 /// What a round is of.

@@ -54,10 +54,13 @@ impl<'s> Open<'s> {
             keepalive(effective.during(|| format!("reading back the options for {peer}"))?);
         let snapshot = snapshot(&connection, instant)?;
         let since = instant.event;
-        let predicted = match settings.plan.traffic {
+        let in_flight = retransmission(snapshot.info.rto, &options, settings);
+        let idle = prediction::idle(&options, settings.rate);
+        let (predicted, predicted_in_flight) = match settings.plan.traffic {
             // Keepalive is suspended all the time.
-            Traffic::InFlight { .. } => retransmission(snapshot.info.rto, &options, settings),
-            Traffic::None | Traffic::Heartbeat(_) => prediction::idle(&options, settings.rate),
+            Traffic::InFlight { .. } => (in_flight, None),
+            Traffic::Heartbeat(_) => (idle, Some(in_flight)),
+            Traffic::None => (idle, None),
         };
         emit(Event::Connected {
             target: context.target,
@@ -67,6 +70,7 @@ impl<'s> Open<'s> {
                 after,
                 options,
                 predicted,
+                predicted_in_flight,
                 rate: settings.rate,
             }),
         })?;
@@ -140,12 +144,14 @@ impl<'s> Open<'s> {
         }
         let now = instant.now;
         if let Some(sent) = self.application.overdue(now) {
-            let at = sent.since(self.since);
+            let unacknowledged = self.application.unacknowledged();
             let round = Round {
                 kind: RoundKind::Heartbeat,
-                at,
+                at: sent.since(self.since),
                 rtt: None,
                 answered: false,
+                unacknowledged: unacknowledged
+                    .map(|(_, rto)| retransmission(rto, &self.watch.options(), context.settings)),
             };
             emit(Event::Round {
                 target: context.target,
@@ -350,6 +356,7 @@ impl<'s> Open<'s> {
                     at,
                     rtt,
                     answered,
+                    unacknowledged: None,
                 },
             }
         };
