@@ -94,6 +94,35 @@ fn the_users_own_server_is_waited_for() {
 }
 
 #[test]
+fn a_server_that_fails_before_it_listens_is_an_error() {
+    if !possible() {
+        return;
+    }
+    for (server, how) in [("exit 5", "exit status: 5"), ("kill -9 $$", "signal: 9")] {
+        let output = run(&["--server", server, "--", "echo", "never"]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert_eq!(text(&output.stdout), "", "{said}");
+        let what =
+            format!("the server's command, sh -c {server:?}, ended before anything listened");
+        assert!(said.contains(&what) && said.contains(how), "{said}");
+    }
+}
+
+/// As a daemon does, whose parent ends at once: it may yet listen.
+#[test]
+fn a_server_that_ends_well_is_waited_for() {
+    if !possible() {
+        return;
+    }
+    let kalive = env!("CARGO_BIN_EXE_kalive");
+    let server = format!("(sleep 0.3; exec {kalive} serve --listen 198.51.100.2:7117) & exit 0");
+    let probe = "exec \"$0\" probe 198.51.100.2:7117 --for 1ms";
+    let output = run(&["--server", &server, "--", "sh", "-c", probe, kalive]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[test]
 fn the_demonstration_measures_the_truth() {
     if !possible() {
         return;

@@ -6,8 +6,8 @@ use std::io::{self, BufReader};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ pub enum FarEnd {
     Serve,
     /// A command for `sh -c`, its output on standard error. It should listen on port
     /// [`SERVER_PORT`]: the lab waits for that for up to three seconds (0.2 once it listens on another port), then
-    /// goes on without.
+    /// goes on without. One that fails before anything listens is an error.
     Command(String),
 }
 
@@ -75,12 +75,13 @@ impl Shell {
     fn start(text: &str, server: &Namespace) -> Result<Self> {
         let mut command = command(text, server)?;
         let (started, start) = mpsc::channel();
+        let (ended, end) = mpsc::channel();
         // The kernel kills the command with the thread that started it: so that thread does nothing
         // but wait for it, wherever `start` was called from.
         let thread = thread::Builder::new()
             .name("lab server".to_owned())
             .spawn(move || match command.spawn() {
-                Ok(child) => wait(child, &started),
+                Ok(child) => wait(child, &started, &ended),
                 Err(error) => drop(started.send(Err(error))),
             })
             .during(|| "start a thread for the server's command")?;
@@ -88,15 +89,23 @@ impl Shell {
             .recv()
             .unwrap_or_else(|_| Err(io::Error::other("its thread ended")))
             .during(|| format!("start the server's command: sh -c {text:?}"))?;
-        server.run(wait_for_listener)?;
         let group = i32::try_from(id).map_err(|_| Error::System {
             operation: "start the server's command".to_owned(),
             cause: io::Error::other(format!("{id} is no process id")),
         })?;
-        Ok(Self {
+        let shell = Self {
             group: Pid::from_raw(group),
             thread: Some(thread),
-        })
+        };
+        match server.run(move || wait_for_listener(&end))? {
+            None => Ok(shell),
+            Some(status) => Err(Error::System {
+                operation: format!(
+                    "the server's command, sh -c {text:?}, ended before anything listened"
+                ),
+                cause: io::Error::other(status.to_string()),
+            }),
+        }
     }
 }
 
@@ -119,27 +128,38 @@ fn command(text: &str, server: &Namespace) -> Result<Command> {
 }
 
 /// Waits until something listens on the server's port, within reason; less long where the command listens on
-/// other ports only.
-fn wait_for_listener() {
+/// other ports only. Gives how the command `ended` if it failed before anything listened; one that ends well may
+/// have left a server behind.
+fn wait_for_listener(ended: &mpsc::Receiver<ExitStatus>) -> Option<ExitStatus> {
     const PATIENCE: Duration = Duration::from_secs(3);
     const PATIENCE_WITH_OTHERS: Duration = Duration::from_millis(200);
     const FIRST: Duration = Duration::from_millis(2);
     const LONGEST: Duration = Duration::from_millis(50);
     let (mut step, mut until) = (FIRST, Instant::now() + PATIENCE);
     let mut others = false;
+    let mut failed = None;
     while Instant::now() < until {
         let ports = listening();
         if ports.contains(&SERVER_PORT) {
-            return;
+            return None;
+        }
+        // Looked at after it had ended.
+        if failed.is_some() && ports.is_empty() {
+            return failed;
         }
         if !others && !ports.is_empty() {
             others = true;
             until = until.min(Instant::now() + PATIENCE_WITH_OTHERS);
         }
         // The kernel tells nobody that a socket has begun to listen, and each look walks its tables.
-        thread::sleep(step);
+        match ended.recv_timeout(step) {
+            Ok(status) => failed = Some(status).filter(|status| !status.success()),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => thread::sleep(step),
+        }
         step = (step * 2).min(LONGEST);
     }
+    None
 }
 
 /// The ports of this thread's namespace that something listens on.
@@ -161,10 +181,16 @@ fn listening() -> Vec<u16> {
     ports
 }
 
-fn wait(mut child: Child, started: &mpsc::Sender<io::Result<u32>>) {
-    if started.send(Ok(child.id())).is_ok() {
-        // How it ended is between the user and the command.
-        let _status = child.wait();
+fn wait(
+    mut child: Child,
+    started: &mpsc::Sender<io::Result<u32>>,
+    ended: &mpsc::Sender<ExitStatus>,
+) {
+    if started.send(Ok(child.id())).is_ok()
+        && let Ok(status) = child.wait()
+    {
+        // Nobody listens any more once the lab is built: from then on it is between the user and the command.
+        let _nobody = ended.send(status);
     }
 }
 
