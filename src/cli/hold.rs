@@ -75,7 +75,7 @@ pub struct HoldArgs {
 
     /// At most so many, for each direction
     #[arg(long_help = "At most so many connections, for each direction")]
-    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(8..), help_heading = "Connection")]
+    #[arg(long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(8..=8_192), help_heading = "Connection")]
     pub sessions: u32,
     /// Open at most so many connections a second
     #[arg(hide_short_help = true, long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000), help_heading = "Connection")]

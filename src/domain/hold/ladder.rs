@@ -111,7 +111,9 @@ impl Search {
 
     fn one_pass(&self, resolution: Duration) -> Option<Ladder> {
         let step = Self::step(resolution);
-        (0..=self.sessions)
+        // Each number as far as it matters, then every so many.
+        std::iter::successors(Some(0), |filled| Some(filled + 1 + filled / 256))
+            .take_while(|&filled| filled <= self.sessions)
             .filter_map(|filled| {
                 let gap = step * u32::try_from(filled + 1).unwrap_or(u32::MAX);
                 let rungs = self.rungs(gap, resolution)?;
