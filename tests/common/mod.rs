@@ -10,19 +10,30 @@
 use std::io::{Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd as _};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Output};
 
+use nix::sys::signal::{SigHandler, Signal, signal};
 use serde_json::Value;
 
-/// The binary under test, with an environment that does not depend on who runs the tests.
+/// The binary under test, with an environment and signals that do not depend on who runs the tests: in the
+/// background of a script, SIGINT would be ignored.
+#[expect(unsafe_code, reason = "std does not reset what is ignored")]
 pub fn kalive() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kalive"));
     command
         .env_remove("COLUMNS")
         .env_remove("NO_COLOR")
-        .env_remove("CLICOLOR_FORCE")
-        .env_remove("KALIVE_COMPLETE")
         .env_remove("KALIVE_UPDATE");
+    let reset = || {
+        for heard in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+            // SAFETY: SIG_DFL is no function that could be called.
+            unsafe { signal(heard, SigHandler::SigDfl) }?;
+        }
+        Ok(())
+    };
+    // SAFETY: between fork and exec it makes system calls only.
+    unsafe { command.pre_exec(reset) };
     command
 }
 
